@@ -1,0 +1,118 @@
+package buildkitd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	// The schemes that buildctl knows, so that an address that works there works here.
+	_ "github.com/moby/buildkit/client/connhelper/dockercontainer"
+	_ "github.com/moby/buildkit/client/connhelper/kubepod"
+	_ "github.com/moby/buildkit/client/connhelper/nerdctlcontainer"
+	_ "github.com/moby/buildkit/client/connhelper/npipe"
+	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
+	_ "github.com/moby/buildkit/client/connhelper/ssh"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/codes"
+)
+
+var errNoWorkers = errors.New("it has no workers")
+
+// dialOnce connects and asks: a connection is not yet a daemon.
+func dialOnce(ctx context.Context, addr string, opts []client.ClientOpt) (*client.Client, string, error) {
+	c, err := client.New(ctx, addr, opts...)
+	if err != nil {
+		return nil, "", err
+	}
+	version, err := ask(ctx, c)
+	if err != nil {
+		c.Close()
+		return nil, "", err
+	}
+	return c, version, nil
+}
+
+// ask returns the daemon's version once it can build.
+func ask(ctx context.Context, c *client.Client) (string, error) {
+	version := ""
+	info, err := c.Info(ctx)
+	switch {
+	case err == nil:
+		version = info.BuildkitVersion.Version
+	case grpcerrors.Code(err) == codes.Unimplemented: // before v0.11; still an answer
+	default:
+		return "", err
+	}
+	workers, err := c.ListWorkers(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(workers) == 0 {
+		return "", errNoWorkers
+	}
+	return version, nil
+}
+
+// dialPatiently tries until the daemon answers, the time is up, or an error
+// shows that waiting is useless.
+func dialPatiently(ctx context.Context, u *url.URL, opts []client.ClientOpt, limit time.Duration) (*client.Client, string, error) {
+	parent := ctx
+	ctx, cancel := context.WithTimeout(parent, limit)
+	defer cancel()
+	delay := 50 * time.Millisecond
+	if u.Scheme != "unix" && u.Scheme != "tcp" {
+		delay = time.Second // every attempt runs a program
+	}
+	var last error
+	for {
+		c, version, err := dialOnce(ctx, u.String(), opts)
+		if err == nil {
+			return c, version, nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err // the error of an attempt cut short says less than the one before
+		}
+		if ctx.Err() == nil && isFinal(err) {
+			return nil, "", err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(delay):
+			delay = min(2*delay, time.Second)
+			continue
+		}
+		if parent.Err() != nil {
+			return nil, "", context.Cause(parent)
+		}
+		if code := grpcerrors.Code(last); code == codes.DeadlineExceeded || errors.Is(last, context.DeadlineExceeded) {
+			last = errors.New("no answer")
+		}
+		return nil, "", fmt.Errorf("gave up after %s: %w", limit, last)
+	}
+}
+
+// isFinal reports whether another attempt would end in the same way. The text
+// is all there is to go by: gRPC turns every dial error into Unavailable.
+func isFinal(err error) bool {
+	if errors.Is(err, errNoWorkers) || errors.Is(err, exec.ErrNotFound) {
+		return true
+	}
+	if code := grpcerrors.Code(err); code != codes.Unavailable && code != codes.Unknown && code != codes.DeadlineExceeded {
+		return true
+	}
+	text := err.Error()
+	for _, s := range []string{
+		"x509:", "tls:", syscall.EACCES.Error(), exec.ErrNotFound.Error(),
+	} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Streams are where a command writes: its result, and everything else.
+type Streams struct {
+	Out io.Writer
+	Err io.Writer
+}
+
+// Main runs the command line args (args[0] is the program's name) and returns
+// the exit code. It does not touch the process, so that tests can call it.
+func Main(ctx context.Context, args []string, std Streams) int {
+	app := newApp(std)
+	err := app.RunContext(ctx, intersperse(app, args))
+	return report(ctx, err, std.Err)
+}
+
+func newApp(std Streams) *cli.App {
+	app := &cli.App{
+		Name:      "seatrial",
+		Usage:     "build a container image, test it, and only then push it",
+		UsageText: "seatrial COMMAND [flags] [CONTEXT]",
+		Description: "A tag that seatrial moved points at an image whose tests passed on that image;\n" +
+			"until they all have, no tag moves. It needs no Docker, only BuildKit: a buildkitd\n" +
+			"that is there, or a private one that it starts.",
+		Version:                version,
+		HideVersion:            true,
+		Writer:                 std.Out,
+		ErrWriter:              std.Err,
+		UseShortOptionHandling: false,
+		// A comma is part of many values: --build-arg LIST=a,b.
+		DisableSliceFlagSeparator: true,
+		// The exit code is decided in one place, and os.Exit called in one.
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   onUsageError,
+		Commands: []*cli.Command{
+			runCommand(std), buildCommand(std), testCommand(std), versionCommand(std),
+		},
+		Action: func(c *cli.Context) error {
+			if name := c.Args().First(); name != "" {
+				return usagef("", "unknown command %q", name)
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, cmd := range app.Commands {
+		cmd.OnUsageError = onUsageError
+	}
+	return app
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	name := c.App.Name
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != name {
+		name += " " + c.Command.Name
+	}
+	return &usageError{err: err, hint: fmt.Sprintf("see %s --help", name)}
+}

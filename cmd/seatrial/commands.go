@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+)
+
+const contextUsage = "[CONTEXT]"
+
+func runCommand(std Streams) *cli.Command {
+	return &cli.Command{
+		Name: "run", Usage: "build, test, push", ArgsUsage: contextUsage,
+		Description: "Builds the image, runs its tests in it, and moves the tags when all of them passed.\n\n" +
+			"   seatrial run -t registry.example.com/app:1.2 --test ./test.sh .",
+		Flags: slices.Concat([]cli.Flag{tagFlag()}, buildFlags(), testFlags(),
+			[]cli.Flag{boolFlag(catTest, "untested", "push without any test")}, builderFlags(), outputFlags()),
+		Action: func(c *cli.Context) error { return execute(c, std, modeRun) },
+	}
+}
+
+func buildCommand(std Streams) *cli.Command {
+	return &cli.Command{
+		Name: "build", Usage: "build; push nothing", ArgsUsage: contextUsage,
+		Description: "Builds the image into the builder's content store and prints its digest.",
+		Flags:       slices.Concat(buildFlags(), builderFlags(), outputFlags()),
+		Action:      func(c *cli.Context) error { return execute(c, std, modeBuild) },
+	}
+}
+
+func testCommand(std Streams) *cli.Command {
+	return &cli.Command{
+		Name: "test", Usage: "build and test; push nothing", ArgsUsage: contextUsage,
+		Description: "Builds the image and runs its tests in it.",
+		Flags:       slices.Concat(buildFlags(), testFlags(), builderFlags(), outputFlags()),
+		Action:      func(c *cli.Context) error { return execute(c, std, modeTest) },
+	}
+}
+
+func versionCommand(std Streams) *cli.Command {
+	return &cli.Command{
+		Name: "version", Usage: "print the versions of seatrial and of the BuildKit in it",
+		Action: func(*cli.Context) error {
+			_, err := fmt.Fprintf(std.Out, "seatrial %s\nbuildkit %s (Dockerfile converter and client)\n", version, moduleVersion("github.com/moby/buildkit"))
+			return err
+		},
+	}
+}
+
+// moduleVersion is the version of a module that this binary was built with.
+func moduleVersion(path string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, m := range info.Deps {
+		if m.Path == path {
+			return m.Version
+		}
+	}
+	return "unknown"
+}

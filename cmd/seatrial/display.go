@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/identity"
+	"github.com/moby/buildkit/util/progress/progressui"
+	digest "github.com/opencontainers/go-digest"
+)
+
+// display is BuildKit's progress display, which also shows the steps that are
+// ours. Its methods can be called from any goroutine.
+type display struct {
+	// showsLogs tells that it prints the output of failed steps itself.
+	showsLogs bool
+
+	mu     sync.Mutex
+	ch     chan *client.SolveStatus
+	closed bool
+	done   chan struct{}
+}
+
+func startDisplay(w io.Writer, mode string) (*display, error) {
+	ui, err := progressui.NewDisplay(w, progressui.DisplayMode(mode))
+	if err != nil {
+		return nil, usagef("--progress plain works everywhere", "--progress %s: %w", mode, err)
+	}
+	d := &display{
+		showsLogs: mode != "quiet" && mode != "rawjson",
+		ch:        make(chan *client.SolveStatus, 16), done: make(chan struct{}),
+	}
+	go func() {
+		defer close(d.done)
+		// Not the build's context: how it was interrupted is shown too.
+		_, _ = ui.UpdateFrom(context.Background(), d.ch)
+	}()
+	return d, nil
+}
+
+func (d *display) send(st *client.SolveStatus) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.ch <- st
+	}
+}
+
+// close shows what is left and returns when it is shown.
+func (d *display) close() {
+	d.mu.Lock()
+	d.closed = true
+	close(d.ch)
+	d.mu.Unlock()
+	<-d.done
+}
+
+// step shows a step of ours, until the function it returns is called.
+func (d *display) step(name string) func(error) {
+	v := &client.Vertex{Digest: digest.FromString(identity.NewID()), Name: name, Started: now()}
+	d.send(&client.SolveStatus{Vertexes: []*client.Vertex{v}})
+	return func(err error) {
+		end := *v
+		end.Completed = now()
+		if err != nil {
+			end.Error = err.Error()
+		}
+		d.send(&client.SolveStatus{Vertexes: []*client.Vertex{&end}})
+	}
+}
+
+func now() *time.Time {
+	t := time.Now()
+	return &t
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

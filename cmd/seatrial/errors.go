@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/moby/buildkit/solver/errdefs"
+
+	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
+	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/registry"
+	"github.com/seatrial/seatrial/testsuite"
+)
+
+// Exit codes: what a pipeline may tell apart.
+const (
+	exitUnexpected = 1
+	exitUsage      = 2
+	exitBuild      = 3
+	exitTest       = 4
+	exitBuilder    = 5
+	exitPush       = 6
+	exitPartial    = 7
+)
+
+// usageError is about the command line or a file that it names; nothing was run.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// usagef makes a usageError; %w keeps the cause.
+func usagef(hint, format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...), hint: hint}
+}
+
+// buildError is a build that failed.
+type buildError struct{ err error }
+
+func (e *buildError) Error() string { return e.err.Error() }
+func (e *buildError) Unwrap() error { return e.err }
+
+// pushError is a push that failed.
+type pushError struct{ err error }
+
+func (e *pushError) Error() string { return e.err.Error() }
+func (e *pushError) Unwrap() error { return e.err }
+
+// lostError is a builder that went away.
+type lostError struct {
+	addr string
+	err  error
+}
+
+func (e *lostError) Error() string {
+	return fmt.Sprintf("the builder at %s was lost: %v", e.addr, e.err)
+}
+func (e *lostError) Unwrap() error { return e.err }
+
+// signalError is the user, or the system, telling us to stop.
+type signalError struct{ sig syscall.Signal }
+
+func (e *signalError) Error() string {
+	if e.sig == syscall.SIGTERM {
+		return "terminated"
+	}
+	return "interrupted"
+}
+
+// exitCode is the one place where errors become exit codes.
+func exitCode(err error) int {
+	var (
+		usage   *usageError
+		syntax  *llb.SyntaxError
+		builder *buildkitd.Error
+		lost    *lostError
+		failed  *testsuite.FailedError
+		partial *registry.PartialError
+		push    *pushError
+		build   *buildError
+		signal  *signalError
+	)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &signal):
+		return 128 + int(signal.sig)
+	case errors.As(err, &usage), errors.As(err, &syntax):
+		return exitUsage
+	case errors.As(err, &builder):
+		if builder.Usage {
+			return exitUsage
+		}
+		return exitBuilder
+	case errors.As(err, &lost):
+		return exitBuilder
+	case errors.As(err, &failed):
+		return exitTest
+	case errors.As(err, &partial):
+		return exitPartial
+	case errors.As(err, &push):
+		return exitPush
+	case errors.As(err, &build):
+		return exitBuild
+	default:
+		return exitUnexpected
+	}
+}
+
+// report shows err with the lines that it is about and what can be done, and
+// returns its exit code.
+func report(ctx context.Context, err error, w io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	var signal *signalError
+	if errors.As(context.Cause(ctx), &signal) {
+		err = errors.Join(signal)
+	}
+	for _, src := range errdefs.Sources(err) {
+		_ = src.Print(w)
+	}
+	fmt.Fprintf(w, "seatrial: %s\n", message(err))
+	for _, line := range hints(err) {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
+	return exitCode(err)
+}
+
+// message is err without the wrappings that say nothing to a user.
+func message(err error) string {
+	text := err.Error()
+	for _, noise := range []string{"failed to solve: ", "failed to run Build function: "} {
+		text = strings.ReplaceAll(text, noise, "")
+	}
+	return strings.TrimSpace(sanitize(text))
+}
+
+// sanitize keeps what a remote side put into an error from driving the terminal.
+func sanitize(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r == '\uFFFD' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+}

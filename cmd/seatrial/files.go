@@ -1,0 +1,173 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+)
+
+// resultSchema is the version of the result file's form. It grows when a field
+// changes its meaning or goes away, not when one is added.
+const resultSchema = 1
+
+// resultDocument is the result file.
+type resultDocument struct {
+	SchemaVersion int               `json:"schemaVersion"`
+	Version       string            `json:"version"`
+	Command       string            `json:"command"`
+	Started       time.Time         `json:"started"`
+	Seconds       float64           `json:"seconds"`
+	ExitCode      int               `json:"exitCode"`
+	Error         string            `json:"error,omitempty"`
+	Builder       *resultBuilder    `json:"builder,omitempty"`
+	Image         *resultImage      `json:"image,omitempty"`
+	Steps         *resultSteps      `json:"steps,omitempty"`
+	Phases        []resultPhase     `json:"phases"`
+	Tests         []resultTest      `json:"tests"`
+	References    []resultReference `json:"references"`
+}
+
+type resultBuilder struct {
+	Address string `json:"address"`
+	Version string `json:"version"`
+	Private bool   `json:"private"`
+}
+
+type resultImage struct {
+	Digest    string `json:"digest"`
+	MediaType string `json:"mediaType"`
+	Size      int64  `json:"size"`
+}
+
+type resultSteps struct {
+	Total  int `json:"total"`
+	Cached int `json:"cached"`
+}
+
+// resultPhase overlaps with others.
+type resultPhase struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}
+
+type resultTest struct {
+	Name     string  `json:"name"`
+	Status   string  `json:"status"`
+	Cached   bool    `json:"cached"`
+	Seconds  float64 `json:"seconds"`
+	ExitCode int     `json:"exitCode"` // -1: no command exited
+	Reason   string  `json:"reason,omitempty"`
+}
+
+type resultReference struct {
+	Reference string `json:"reference"`
+	Digest    string `json:"digest"`
+	Moved     bool   `json:"moved"` // false: the tag named this digest before
+}
+
+func (m mode) String() string {
+	return map[mode]string{modeBuild: "build", modeTest: "test", modeRun: "run"}[m]
+}
+
+func (o *outcome) document() resultDocument {
+	doc := resultDocument{
+		SchemaVersion: resultSchema, Version: version, Command: o.mode.String(),
+		Started: o.started.UTC(), Seconds: o.duration.Seconds(), ExitCode: exitCode(o.err),
+		Phases: []resultPhase{}, Tests: []resultTest{}, References: []resultReference{},
+	}
+	if o.err != nil {
+		doc.Error = message(o.err)
+	}
+	if b := o.builder; b != nil {
+		doc.Builder = &resultBuilder{Address: b.Addr, Version: b.Version, Private: b.Private}
+	}
+	if o.result != nil {
+		total, cached := o.result.Record.Steps()
+		doc.Steps = &resultSteps{total, cached}
+		if d := o.result.Descriptor; d.Digest != "" {
+			doc.Image = &resultImage{d.Digest.String(), d.MediaType, d.Size}
+		}
+	}
+	for _, p := range o.phases {
+		doc.Phases = append(doc.Phases, resultPhase{p.Name, p.Duration.Seconds()})
+	}
+	if o.report != nil {
+		for _, c := range o.report.Cases {
+			doc.Tests = append(doc.Tests, resultTest{c.Name, string(c.Status), c.Cached, c.Duration.Seconds(), c.ExitCode, c.Reason})
+		}
+	}
+	for _, p := range o.pushed {
+		doc.References = append(doc.References, resultReference{canonical(p.Reference), p.Digest.String(), p.Moved})
+	}
+	return doc
+}
+
+// writeFiles writes the files that the command line asks for. An image's files
+// are written only if there is an image, and it passed.
+func (p *plan) writeFiles(o *outcome) error {
+	var errs []error
+	if p.resultFile != "" {
+		errs = append(errs, writeJSON(p.resultFile, o.document()))
+	}
+	if o.err == nil && o.result != nil && o.result.Response != nil {
+		if p.metadataFile != "" {
+			errs = append(errs, writeJSON(p.metadataFile, o.metadata()))
+		}
+		if p.iidFile != "" {
+			errs = append(errs, writeFile(p.iidFile, []byte(imageID(o.result.Response))))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// metadata is what buildx writes: the exporter's response, with what is
+// base64-coded JSON there as JSON.
+func (o *outcome) metadata() map[string]any {
+	out := map[string]any{}
+	for k, v := range o.result.Response {
+		out[k] = v
+		dt, err := base64.StdEncoding.DecodeString(v)
+		if err == nil && len(dt) > 0 && dt[0] == '{' && json.Valid(dt) {
+			out[k] = json.RawMessage(dt)
+		}
+	}
+	names := ""
+	for i, p := range o.pushed {
+		if i > 0 {
+			names += ","
+		}
+		names += canonical(p.Reference)
+	}
+	if names != "" {
+		out[exptypes.ExporterImageNameKey] = names
+	}
+	return out
+}
+
+// imageID is the digest of the configuration where there is one, as in docker.
+func imageID(resp map[string]string) string {
+	if id := resp[exptypes.ExporterImageConfigDigestKey]; id != "" {
+		return id
+	}
+	return resp[exptypes.ExporterImageDigestKey]
+}
+
+func writeJSON(path string, v any) error {
+	dt, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return writeFile(path, append(dt, '\n'))
+}
+
+func writeFile(path string, dt []byte) error {
+	if err := os.WriteFile(path, dt, 0o644); err != nil {
+		return fmt.Errorf("writing result: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// env names the variables that a flag reads: SEATRIAL_<FLAG>, then more.
+func env(flag string, more ...string) []string {
+	return append([]string{"SEATRIAL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))}, more...)
+}
+
+func stringFlag(category, name, usage string, aliases ...string) *cli.StringFlag {
+	return &cli.StringFlag{Category: category, Name: name, Aliases: aliases, Usage: usage, EnvVars: env(name)}
+}
+
+func listFlag(category, name, usage string, aliases ...string) *cli.StringSliceFlag {
+	return &cli.StringSliceFlag{Category: category, Name: name, Aliases: aliases, Usage: usage, EnvVars: env(name)}
+}
+
+func boolFlag(category, name, usage string, aliases ...string) *cli.BoolFlag {
+	return &cli.BoolFlag{Category: category, Name: name, Aliases: aliases, Usage: usage, EnvVars: env(name), DisableDefaultText: true}
+}
+
+const (
+	catBuild   = "Build:"
+	catTest    = "Test:"
+	catBuilder = "Builder:"
+	catOutput  = "Output:"
+)
+
+func buildFlags() []cli.Flag {
+	return []cli.Flag{
+		stringFlag(catBuild, "file", "`PATH` of the Dockerfile (default: CONTEXT/Dockerfile)", "f"),
+		listFlag(catBuild, "build-arg", "set `NAME=VALUE` for ARG; NAME alone takes the environment's value"),
+		listFlag(catBuild, "build-context", "replace an image or stage: `NAME=VALUE`, a directory, docker-image://REF or a URL"),
+		stringFlag(catBuild, "target", "`STAGE` that becomes the image (default: the last)"),
+		listFlag(catBuild, "platform", "`PLATFORM` to build for, as linux/arm64; several by comma or repeated"),
+		listFlag(catBuild, "label", "add the label `NAME=VALUE` to the image"),
+		listFlag(catBuild, "secret", "offer a secret to RUN --mount=type=secret: `id=ID[,src=FILE|,env=VAR]`"),
+		listFlag(catBuild, "ssh", "offer an SSH agent or keys to RUN --mount=type=ssh: `ID[=SOCKET|KEY[,KEY]]`"),
+		boolFlag(catBuild, "no-cache", "build every step anew"),
+		boolFlag(catBuild, "pull", "ask the registry for base images even if the builder has them"),
+	}
+}
+
+func testFlags() []cli.Flag {
+	return []cli.Flag{
+		listFlag(catTest, "test", "run `CMD` in the built image instead of its start command"),
+		listFlag(catTest, "test-stage", "build `STAGE` as a test (default: the one called test, if there is one)"),
+	}
+}
+
+func builderFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Category: catBuilder, Name: "addr", Value: "auto", EnvVars: env("addr"),
+			Usage: "`ADDRESS` of a buildkitd; auto looks at BUILDKIT_HOST and the usual sockets, then starts a private one; private insists on that"},
+		stringFlag(catBuilder, "tlsdir", "`DIR` with ca.pem, cert.pem and key.pem (or ca.crt, tls.crt, tls.key)"),
+		stringFlag(catBuilder, "tlscacert", "`FILE` with the CA that the builder's certificate is checked against"),
+		stringFlag(catBuilder, "tlscert", "`FILE` with the client certificate"),
+		stringFlag(catBuilder, "tlskey", "`FILE` with the client key"),
+		stringFlag(catBuilder, "tlsservername", "`NAME` in the builder's certificate (default: the address's host)"),
+		boolFlag(catBuilder, "insecure-builder", "allow tcp:// without TLS to another host: anyone on the way can read and change the build"),
+	}
+}
+
+func outputFlags() []cli.Flag {
+	progress := stringFlag(catOutput, "progress", "`MODE`: auto, tty, plain, rawjson or quiet")
+	progress.Value = "auto"
+	progress.EnvVars = env("progress", "BUILDKIT_PROGRESS")
+	return []cli.Flag{
+		progress,
+		boolFlag(catOutput, "quiet", "print the result and errors only", "q"),
+		stringFlag(catOutput, "result-file", "write what happened to `FILE` as JSON"),
+		stringFlag(catOutput, "metadata-file", "write the image's metadata to `FILE`, as buildx does"),
+		stringFlag(catOutput, "iidfile", "write the image's ID to `FILE`"),
+		boolFlag(catOutput, "debug", "show errors with all that led to them, and which credentials were used"),
+	}
+}
+
+func tagFlag() cli.Flag {
+	return listFlag(catBuild, "tag", "`REFERENCE` to push to; may be repeated, across registries (default: [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest)", "t")
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
+	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/registry"
+)
+
+// hints say what can be done about err. They are the only place that guesses.
+func hints(err error) []string {
+	var (
+		usage   *usageError
+		syntax  *llb.SyntaxError
+		builder *buildkitd.Error
+		lost    *lostError
+		partial *registry.PartialError
+		push    *pushError
+		build   *buildError
+	)
+	switch {
+	case errors.As(err, &usage) && usage.hint != "":
+		return []string{usage.hint}
+	case errors.As(err, &syntax):
+		return []string{"remove the syntax line, or name docker/dockerfile:1"}
+	case errors.As(err, &builder) && builder.Hint != "":
+		return strings.Split(builder.Hint, "\n")
+	case errors.As(err, &lost):
+		return []string{"steps that were finished are cached: run again when it is back"}
+	case errors.As(err, &partial):
+		return []string{"run again when the registry is back; what has moved stays as it is"}
+	case errors.As(err, &push):
+		return append(pushHints(err), "no tag moved")
+	case errors.As(err, &build):
+		return buildHints(err)
+	}
+	return nil
+}
+
+func pushHints(err error) []string {
+	var e *registry.Error
+	if errors.Is(err, registry.ErrBlobMissing) {
+		return []string{"the builder may have pruned it: run again"}
+	}
+	if !errors.As(err, &e) {
+		return nil
+	}
+	switch e.Kind {
+	case registry.KindDenied:
+		if e.Anonymous {
+			return []string{fmt.Sprintf("no credentials were found for %s: docker login %s, or point DOCKER_CONFIG to a directory with a config.json", e.Registry, e.Registry)}
+		}
+		return []string{fmt.Sprintf("the credentials for %s were refused, or may not push to %s", e.Registry, e.Repository)}
+	case registry.KindNoRepository:
+		return []string{"create the repository first: this registry does not do so on a push"}
+	case registry.KindUnreachable:
+		return []string{fmt.Sprintf("is %s the right name, and can it be reached from here?", e.Registry)}
+	}
+	return nil
+}
+
+func buildHints(err error) []string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "no space left on device"):
+		return []string{"the builder's disk is full: buildctl prune, or give it more room"}
+	case strings.Contains(text, "secret") && strings.Contains(text, "not found"):
+		return []string{"offer the secret with --secret id=ID,src=FILE"}
+	case strings.Contains(text, "401 Unauthorized"), strings.Contains(text, "authorization failed"), strings.Contains(text, "insufficient_scope"):
+		return []string{"the registry of a base image wants credentials: docker login"}
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+// Command seatrial builds a container image, tests it, and only then pushes it.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := context.WithCancelCause(context.Background())
+	go watchSignals(stop)
+	code := Main(ctx, os.Args, Streams{Out: os.Stdout, Err: os.Stderr})
+	stop(nil)
+	os.Exit(code)
+}
+
+// watchSignals cancels on the first signal, with the signal as the cause, and
+// ends the process on the second.
+func watchSignals(stop context.CancelCauseFunc) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	first := (<-signals).(syscall.Signal) //nolint:errcheck,forcetypeassert // os/signal delivers nothing else here
+	stop(&signalError{first})
+	second := (<-signals).(syscall.Signal) //nolint:errcheck,forcetypeassert // as above
+	os.Exit(128 + int(second))
+}

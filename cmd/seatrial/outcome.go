@@ -1,0 +1,102 @@
+package main
+
+import (
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
+	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/registry"
+	"github.com/seatrial/seatrial/testsuite"
+)
+
+// outcome is what happened: the model that summary, result file and standard
+// output only read, so that they cannot disagree.
+type outcome struct {
+	mode     mode
+	started  time.Time
+	duration time.Duration
+	err      error
+
+	builder  *buildkitd.Builder
+	result   *llb.Result
+	report   *testsuite.Report
+	pushed   []registry.Pushed
+	shown    bool // failed steps' output was shown as it came
+	mu       sync.Mutex
+	phases   []phase
+	solving  time.Time
+	exportAt time.Time
+}
+
+// phase is a part of the whole; phases overlap.
+type phase struct {
+	Name     string
+	Duration time.Duration
+}
+
+// phase starts a phase; the function it returns ends it.
+func (o *outcome) phase(name string) func() {
+	start := time.Now()
+	return func() { o.add(name, time.Since(start)) }
+}
+
+func (o *outcome) add(name string, d time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.phases = append(o.phases, phase{name, d})
+}
+
+func (o *outcome) connected(b *buildkitd.Builder) {
+	o.builder = b
+	o.add("connect", time.Since(o.started))
+	o.solving = time.Now()
+}
+
+// exported notes that the image lies in the builder's content store.
+func (o *outcome) exported() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.exportAt = time.Now()
+}
+
+func (o *outcome) built(res *llb.Result) {
+	o.result = res
+	end := o.exportAt
+	if end.IsZero() {
+		end = time.Now()
+	}
+	o.add("build", end.Sub(o.solving))
+}
+
+func (o *outcome) finish(err error) {
+	o.err = err
+	o.duration = time.Since(o.started)
+}
+
+// close gives the builder back.
+func (o *outcome) close() error {
+	if o.builder == nil {
+		return nil
+	}
+	return o.builder.Close()
+}
+
+// results are the lines for standard output.
+func (o *outcome) results() []string {
+	if o.mode == modeBuild {
+		if o.err == nil && o.result != nil {
+			return []string{o.result.Descriptor.Digest.String()}
+		}
+		return nil
+	}
+	var lines []string
+	for _, p := range o.pushed {
+		lines = append(lines, canonical(p.Reference)+"@"+p.Digest.String())
+	}
+	return lines
+}
+
+func hash(s string) (v1.Hash, error) { return v1.NewHash(s) }

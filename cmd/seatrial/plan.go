@@ -1,0 +1,299 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/containerd/platforms"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/moby/buildkit/cmd/buildctl/build"
+	"github.com/moby/buildkit/session/sshforward/sshprovider"
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
+	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite"
+)
+
+// mode is how far a command goes.
+type mode int
+
+const (
+	modeBuild mode = iota
+	modeTest
+	modeRun
+)
+
+// plan is a command line that was understood and checked, before anything is
+// dialled.
+type plan struct {
+	mode     mode
+	build    llb.Options
+	suite    *testsuite.Suite // nil: nothing is tested
+	refs     []name.Reference
+	builder  buildkitd.Options
+	progress string
+	quiet    bool
+	debug    bool
+
+	resultFile, metadataFile, iidFile string
+}
+
+func newPlan(c *cli.Context, m mode) (*plan, error) {
+	if c.NArg() > 1 {
+		return nil, usagef("put the flags' values right behind the flags, and quote what has spaces",
+			"one CONTEXT is expected, not %d: %s", c.NArg(), strings.Join(c.Args().Slice(), " "))
+	}
+	p := &plan{
+		mode: m,
+		builder: buildkitd.Options{
+			Addr:     c.String("addr"),
+			Insecure: c.Bool("insecure-builder"),
+			TLS: buildkitd.TLS{
+				Dir: c.String("tlsdir"), CACert: c.String("tlscacert"), Cert: c.String("tlscert"),
+				Key: c.String("tlskey"), ServerName: c.String("tlsservername"),
+			},
+		},
+		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
+		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
+	}
+	for _, step := range []func(*cli.Context) error{p.output, p.buildOptions, p.inputs, p.tests, p.names, p.dockerfile} {
+		if err := step(c); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *plan) output(*cli.Context) error {
+	switch p.progress {
+	case "auto", "tty", "plain", "rawjson", "quiet":
+	default:
+		return usagef("", "--progress %q is not one of auto, tty, plain, rawjson, quiet", p.progress)
+	}
+	if p.quiet {
+		p.progress = "quiet"
+	}
+	return nil
+}
+
+func (p *plan) buildOptions(c *cli.Context) error {
+	p.build = llb.Options{
+		Context:    ".",
+		Dockerfile: c.String("file"),
+		Target:     c.String("target"),
+		NoCache:    c.Bool("no-cache"),
+		Pull:       c.Bool("pull"),
+	}
+	if c.NArg() == 1 {
+		p.build.Context = c.Args().First()
+	}
+	var err error
+	if p.build.BuildArgs, err = buildArgs(c.StringSlice("build-arg")); err != nil {
+		return err
+	}
+	if p.build.Labels, err = pairs("label", c.StringSlice("label")); err != nil {
+		return err
+	}
+	if p.build.NamedContexts, err = pairs("build-context", c.StringSlice("build-context")); err != nil {
+		return err
+	}
+	p.build.Platforms, err = platformList(c.StringSlice("platform"))
+	return err
+}
+
+// buildArgs takes NAME=VALUE, and NAME for the environment's value; a NAME that
+// is not in the environment is left out, as docker build does.
+func buildArgs(values []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, v := range values {
+		k, val, ok := strings.Cut(v, "=")
+		if k == "" {
+			return nil, usagef("", "--build-arg %q has no name: NAME=VALUE or NAME is expected", v)
+		}
+		if !ok {
+			if val, ok = os.LookupEnv(k); !ok {
+				continue
+			}
+		}
+		out[k] = val
+	}
+	return out, nil
+}
+
+func pairs(flag string, values []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, v := range values {
+		k, val, ok := strings.Cut(v, "=")
+		if k == "" || (flag == "build-context" && (!ok || val == "")) {
+			return nil, usagef("", "--%s %q is not of the form NAME=VALUE", flag, v)
+		}
+		out[k] = val
+	}
+	return out, nil
+}
+
+func platformList(values []string) ([]string, error) {
+	var out []string
+	for _, v := range values {
+		for _, s := range strings.Split(v, ",") {
+			p, err := platforms.Parse(strings.TrimSpace(s))
+			if err != nil {
+				return nil, usagef("a platform looks like linux/amd64 or linux/arm/v7", "--platform %q: %w", s, err)
+			}
+			out = append(out, platforms.FormatAll(platforms.Normalize(p)))
+		}
+	}
+	return out, nil
+}
+
+// inputs opens what RUN --mount may ask for.
+func (p *plan) inputs(c *cli.Context) error {
+	if v := c.StringSlice("secret"); len(v) > 0 {
+		a, err := build.ParseSecret(v)
+		if err != nil {
+			hint := "--secret id=ID,src=FILE or id=ID,env=VARIABLE"
+			if errors.Is(err, fs.ErrNotExist) {
+				hint = "the file is looked for here, where seatrial runs"
+			}
+			return usagef(hint, "--secret: %w", err)
+		}
+		p.build.Attachables = append(p.build.Attachables, a)
+	}
+	if v := c.StringSlice("ssh"); len(v) > 0 {
+		configs, err := build.ParseSSH(v)
+		if err != nil {
+			return usagef("", "--ssh: %w", err)
+		}
+		a, err := sshprovider.NewSSHAgentProvider(configs)
+		if err != nil {
+			return usagef("start an agent (SSH_AUTH_SOCK), or name a key: --ssh default=FILE", "--ssh: %w", err)
+		}
+		p.build.Attachables = append(p.build.Attachables, a)
+	}
+	return nil
+}
+
+func (p *plan) tests(c *cli.Context) error {
+	if p.mode == modeBuild || c.Bool("untested") {
+		if len(c.StringSlice("test"))+len(c.StringSlice("test-stage")) > 0 {
+			return usagef("", "--untested contradicts --test and --test-stage")
+		}
+		return nil
+	}
+	p.suite = &testsuite.Suite{Target: p.build.Target}
+	for _, stage := range c.StringSlice("test-stage") {
+		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Stage: stage})
+	}
+	for _, cmd := range c.StringSlice("test") {
+		if strings.TrimSpace(cmd) == "" {
+			return usagef("", "--test is empty")
+		}
+		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Command: cmd})
+	}
+	return nil
+}
+
+// names finds where to push to: -t, or the environment as the builder scripts of
+// old had it.
+func (p *plan) names(c *cli.Context) error {
+	if p.mode != modeRun {
+		return nil
+	}
+	tags := c.StringSlice("tag")
+	if len(tags) == 0 {
+		tags = namesFromEnv(os.Getenv)
+	}
+	if len(tags) == 0 {
+		return usagef("name it with -t REGISTRY/REPOSITORY:TAG, or by ACCOUNT, IMAGE and TAG in the environment (and REGISTRY); seatrial test pushes nothing and needs no name",
+			"there is no name to push the image to")
+	}
+	for _, t := range tags {
+		ref, err := name.ParseReference(t, name.WeakValidation)
+		if err != nil {
+			return usagef("a reference looks like registry.example.com/team/app:1.2", "invalid reference %q: %w", t, err)
+		}
+		if _, ok := ref.(name.Digest); ok {
+			return usagef("push to a tag; the digest is printed", "reference %q names a digest, which only the image's content can decide", t)
+		}
+		p.refs = append(p.refs, ref)
+	}
+	return nil
+}
+
+// namesFromEnv is [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest.
+func namesFromEnv(getenv func(string) string) []string {
+	image := getenv("IMAGE")
+	if image == "" {
+		return nil
+	}
+	var parts []string
+	for _, s := range []string{getenv("REGISTRY"), getenv("ACCOUNT"), image} {
+		if s = strings.Trim(s, "/"); s != "" {
+			parts = append(parts, s)
+		}
+	}
+	repo := strings.Join(parts, "/")
+	names := []string{repo + ":latest"}
+	if tag := getenv("TAG"); tag != "" && tag != "latest" {
+		names = []string{repo + ":" + tag, repo + ":latest"}
+	}
+	return names
+}
+
+// dockerfile reads a local Dockerfile and finds out what can be known without a
+// builder: that it is there, that it parses, that the stages exist.
+func (p *plan) dockerfile(*cli.Context) error {
+	if llb.IsRemote(p.build.Context) {
+		return nil
+	}
+	src, err := llb.ReadSource(p.build.Context, p.build.Dockerfile)
+	if err != nil {
+		return sourceError(err, p.build)
+	}
+	have, err := src.Stages()
+	if err != nil {
+		return &buildError{err}
+	}
+	return p.stages(have)
+}
+
+// stages checks what the command line says of stages, and completes the suite.
+func (p *plan) stages(have []string) error {
+	if p.suite == nil {
+		_, err := (&testsuite.Suite{Target: p.build.Target, Tests: []testsuite.Test{{Command: "true"}}}).Stages(have)
+		return stageError(err)
+	}
+	_, err := p.suite.Stages(have)
+	return stageError(err)
+}
+
+func sourceError(err error, opt llb.Options) error {
+	hint := ""
+	if errors.Is(err, fs.ErrNotExist) {
+		hint = "the context is where seatrial looks for it; -f PATH names a Dockerfile elsewhere"
+		if opt.Dockerfile != "" {
+			hint = fmt.Sprintf("-f %s is looked for from where seatrial runs, not from the context", opt.Dockerfile)
+		}
+	}
+	return usagef(hint, "%w", err)
+}
+
+func stageError(err error) error {
+	var unknown *testsuite.UnknownStageError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, testsuite.ErrNoTests):
+		return usagef("add a stage called test to the Dockerfile, or say --test 'COMMAND' to run one in the image, or --untested to push without", "%w: nothing says that this image works", err)
+	case errors.Is(err, testsuite.ErrTargetIsTest):
+		return usagef("say which stage is the image: --target STAGE", "%w", err)
+	case errors.As(err, &unknown):
+		return usagef("", "%w", err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/seatrial/seatrial/testsuite"
+)
+
+// tailLines is how much of a failed test's output is shown.
+const tailLines = 40
+
+// summary says in a few lines what was built, tested and pushed.
+func (o *outcome) summary(w io.Writer) {
+	if o.result == nil {
+		return
+	}
+	fmt.Fprintln(w)
+	o.summarizeBuild(w)
+	if o.report != nil {
+		for _, c := range o.report.Cases {
+			summarizeCase(w, c)
+			if c.Status == testsuite.Failed && !o.shown {
+				printOutput(w, c)
+			}
+		}
+	} else if o.mode == modeRun {
+		row(w, "tested", "nothing (--untested)", "")
+	}
+	for _, p := range o.pushed {
+		what := "tag moved"
+		if !p.Moved {
+			what = "already there"
+		}
+		row(w, "pushed", canonical(p.Reference), what)
+	}
+	if o.mode == modeRun && o.err != nil && len(o.pushed) == 0 {
+		row(w, "pushed", "nothing: no tag moved", "")
+	}
+	row(w, "took", o.timing(), "")
+}
+
+func (o *outcome) summarizeBuild(w io.Writer) {
+	total, cached := o.result.Record.Steps()
+	steps := fmt.Sprintf("%s, %d cached", plural(total, "step"), cached)
+	if o.result.Descriptor.Digest == "" {
+		row(w, "built", steps, "")
+		return
+	}
+	row(w, "built", o.result.Descriptor.Digest.String(), "")
+	row(w, "", steps, "")
+}
+
+func summarizeCase(w io.Writer, c testsuite.Case) {
+	verdict := string(c.Status)
+	switch {
+	case c.Cached:
+		verdict += " (cached: it passed on this image before)"
+	case c.Status == testsuite.Failed:
+		verdict += ": " + firstLine(c.Reason)
+	case c.Status == testsuite.Passed:
+		verdict += " in " + seconds(c.Duration)
+	}
+	row(w, "tested", short(c.Name, 40), verdict)
+}
+
+func printOutput(w io.Writer, c testsuite.Case) {
+	if len(c.Output.Log) == 0 {
+		return
+	}
+	var b strings.Builder
+	_ = c.Output.PrintLog(&b, tailLines)
+	fmt.Fprintf(w, "          the end of its output:\n")
+	for _, line := range strings.Split(strings.TrimRight(sanitize(b.String()), "\n"), "\n") {
+		fmt.Fprintf(w, "          | %s\n", line)
+	}
+}
+
+// timing is the whole and its parts; image, tests and push overlap.
+func (o *outcome) timing() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	parts := make([]string, 0, len(o.phases))
+	for _, want := range []string{"connect", "build", "test", "push"} {
+		for _, p := range o.phases {
+			if p.Name == want {
+				parts = append(parts, fmt.Sprintf("%s %s", p.Name, seconds(p.Duration)))
+			}
+		}
+	}
+	return fmt.Sprintf("%s (%s)", seconds(o.duration), strings.Join(parts, ", "))
+}
+
+func row(w io.Writer, what, thing, note string) {
+	line := fmt.Sprintf("%8s  %s", what, thing)
+	if note != "" {
+		line += "  " + note
+	}
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+func seconds(d time.Duration) string {
+	switch {
+	case d >= time.Minute:
+		return d.Round(time.Second).String()
+	case d >= 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	default:
+		return fmt.Sprintf("%.2fs", d.Seconds())
+	}
+}
+
+func short(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// canonical is a reference with its registry and tag spelled out, and Docker
+// Hub under its usual name.
+func canonical(ref name.Reference) string {
+	s := ref.Name()
+	if rest, ok := strings.CutPrefix(s, name.DefaultRegistry+"/"); ok {
+		return "docker.io/" + rest
+	}
+	return s
+}

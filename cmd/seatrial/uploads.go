@@ -1,0 +1,95 @@
+package main
+
+import (
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/identity"
+	digest "github.com/opencontainers/go-digest"
+
+	"github.com/seatrial/seatrial/registry"
+)
+
+// uploadStep is how often the progress of one blob is shown.
+const uploadStep = 100 * time.Millisecond
+
+// uploads shows blobs on their way, one step for each repository.
+type uploads struct {
+	display *display
+	mu      sync.Mutex
+	repos   map[string]*upload
+}
+
+type upload struct {
+	vertex client.Vertex
+	blobs  map[string]*client.VertexStatus
+}
+
+func newUploads(d *display) *uploads {
+	return &uploads{display: d, repos: map[string]*upload{}}
+}
+
+// progress is called by the push, from several goroutines.
+func (u *uploads) progress(p registry.Progress) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	st := &client.SolveStatus{}
+	up := u.repos[p.Repository.Name()]
+	if up == nil {
+		up = &upload{
+			vertex: client.Vertex{Digest: digest.FromString(identity.NewID()), Name: "[push] layers to " + p.Repository.Name(), Started: now()},
+			blobs:  map[string]*client.VertexStatus{},
+		}
+		u.repos[p.Repository.Name()] = up
+		st.Vertexes = []*client.Vertex{up.copy()}
+	}
+	blob := up.blobs[p.Digest.String()]
+	if blob == nil {
+		blob = &client.VertexStatus{ID: p.Digest.String(), Vertex: up.vertex.Digest, Started: now()}
+		up.blobs[p.Digest.String()] = blob
+	}
+	if !advance(blob, p) && st.Vertexes == nil {
+		return
+	}
+	shown := *blob
+	st.Statuses = []*client.VertexStatus{&shown}
+	u.display.send(st)
+}
+
+func (u *upload) copy() *client.Vertex {
+	v := u.vertex
+	return &v
+}
+
+// end completes the steps.
+func (u *uploads) end(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, up := range u.repos {
+		up.vertex.Completed = now()
+		if err != nil {
+			up.vertex.Error = err.Error()
+		}
+		u.display.send(&client.SolveStatus{Vertexes: []*client.Vertex{up.copy()}})
+	}
+}
+
+// advance takes p into blob and tells whether that is worth showing.
+func advance(blob *client.VertexStatus, p registry.Progress) bool {
+	last := blob.Timestamp
+	blob.Total, blob.Current = p.Size, p.Sent
+	switch p.State {
+	case registry.StateStarted, registry.StateUploading:
+		if time.Since(last) < uploadStep {
+			return false
+		}
+	default:
+		blob.Current, blob.Completed = p.Size, now()
+		if p.State != registry.StateDone {
+			blob.ID = p.Digest.String() + " " + string(p.State)
+		}
+	}
+	blob.Timestamp = time.Now()
+	return true
+}

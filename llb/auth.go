@@ -1,0 +1,77 @@
+package llb
+
+import (
+	"context"
+	"strings"
+
+	"github.com/moby/buildkit/session/auth"
+	"github.com/moby/buildkit/session/auth/authprovider"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// pullAuth gives the daemon what it needs to pull the images that this build
+// names, and nothing else: no credentials for another host, no token that can
+// push. A daemon may serve many tenants; whatever it is given, it may keep.
+//
+// What remains: a registry with Basic authentication has no tokens, so for such
+// a registry of a base image the daemon sees the password that the user has for
+// it.
+type pullAuth struct {
+	auth.AuthServer
+	bases *bases
+}
+
+// newPullAuth returns nil if BuildKit's provider cannot be wrapped.
+func newPullAuth(creds authprovider.AuthConfigProvider, b *bases) *pullAuth {
+	inner, ok := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: creds}).(auth.AuthServer)
+	if !ok {
+		return nil
+	}
+	return &pullAuth{AuthServer: inner, bases: b}
+}
+
+func (p *pullAuth) Register(server *grpc.Server) {
+	auth.RegisterAuthServer(server, p)
+}
+
+func (p *pullAuth) Credentials(ctx context.Context, req *auth.CredentialsRequest) (*auth.CredentialsResponse, error) {
+	if !p.bases.allows(req.Host) {
+		return &auth.CredentialsResponse{}, nil
+	}
+	return p.AuthServer.Credentials(ctx, req)
+}
+
+func (p *pullAuth) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (*auth.FetchTokenResponse, error) {
+	if !p.bases.allows(req.Host) {
+		return nil, status.Errorf(codes.PermissionDenied, "this build names no image of %s, so the builder gets no token for it", req.Host)
+	}
+	for _, scope := range req.Scopes {
+		if !pullOnly(scope) {
+			return nil, status.Errorf(codes.PermissionDenied, "the builder asked for a token with scope %q; it only ever gets tokens that pull", scope)
+		}
+	}
+	return p.AuthServer.FetchToken(ctx, req)
+}
+
+// pullOnly reads a scope of the token specification, TYPE:NAME:ACTION,ACTION.
+func pullOnly(scope string) bool {
+	for _, s := range strings.Fields(scope) {
+		actions := s[strings.LastIndex(s, ":")+1:]
+		for _, a := range strings.Split(actions, ",") {
+			if a != "pull" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (p *pullAuth) GetTokenAuthority(ctx context.Context, req *auth.GetTokenAuthorityRequest) (*auth.GetTokenAuthorityResponse, error) {
+	if !p.bases.allows(req.Host) {
+		// The daemon then falls back to asking for credentials, and gets none.
+		return nil, status.Error(codes.Unavailable, "no client side tokens for this host")
+	}
+	return p.AuthServer.GetTokenAuthority(ctx, req)
+}

@@ -1,0 +1,103 @@
+package llb
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/util/flightcontrol"
+	digest "github.com/opencontainers/go-digest"
+)
+
+// Base is an image that the build starts from or copies out of.
+type Base struct {
+	// Reference is its name as the Dockerfile or a named context gives it,
+	// normalized: "docker.io/library/python:3-slim".
+	Reference string
+	// Digest is what the name resolved to, an index or a manifest.
+	Digest digest.Digest
+}
+
+// bases resolves image configurations once each and remembers what it was asked
+// for: those are the only images whose registries may see credentials, and the
+// places where layers that the daemon never fetched are to be found.
+type bases struct {
+	group flightcontrol.CachedGroup[resolved]
+	mu    sync.Mutex
+	hosts map[string]bool
+	list  []Base
+}
+
+type resolved struct {
+	ref    string
+	digest digest.Digest
+	config []byte
+}
+
+func newBases() *bases {
+	return &bases{hosts: map[string]bool{}, group: flightcontrol.CachedGroup[resolved]{CacheError: true}}
+}
+
+// client is c with image resolution going through b.
+func (b *bases) client(c gateway.Client) gateway.Client {
+	return &resolvingClient{Client: c, bases: b}
+}
+
+// Allows tells whether the build named an image of host.
+func (b *bases) allows(host string) bool {
+	if host == "registry-1.docker.io" {
+		host = "docker.io"
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.hosts[host]
+}
+
+func (b *bases) all() []Base {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]Base(nil), b.list...)
+}
+
+// announce lets the registry of ref see credentials from now on. It comes
+// before the daemon is asked to resolve ref, because it asks for them then.
+func (b *bases) announce(ref string) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return // the daemon will say so better
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hosts[reference.Domain(named)] = true
+}
+
+func (b *bases) add(ref string, dgst digest.Digest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.list = append(b.list, Base{Reference: ref, Digest: dgst})
+}
+
+type resolvingClient struct {
+	gateway.Client
+	bases *bases
+}
+
+func (c *resolvingClient) ResolveImageConfig(ctx context.Context, ref string, opt sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	key, err := json.Marshal(opt)
+	if err != nil {
+		return "", "", nil, err
+	}
+	r, err := c.bases.group.Do(ctx, ref+" "+string(key), func(ctx context.Context) (resolved, error) {
+		c.bases.announce(ref)
+		name, dgst, config, err := c.Client.ResolveImageConfig(ctx, ref, opt)
+		if err != nil {
+			return resolved{}, err
+		}
+		c.bases.add(name, dgst)
+		return resolved{name, dgst, config}, nil
+	})
+	return r.ref, r.digest, r.config, err
+}

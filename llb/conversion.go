@@ -1,0 +1,177 @@
+package llb
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/containerd/platforms"
+	bkllb "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/buildkit/frontend/dockerui"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// conversion is a Dockerfile that was read and can be turned into LLB, one
+// stage and platform at a time.
+type conversion struct {
+	gateway gateway.Client
+	ui      *dockerui.Client
+	src     *dockerui.Source
+}
+
+// openConversion reads the Dockerfile under the frontend contract: options from
+// c, files from the locals "context" and "dockerfile".
+func openConversion(ctx context.Context, c gateway.Client) (*conversion, error) {
+	ui, err := dockerui.NewClient(c)
+	if err != nil {
+		return nil, err
+	}
+	src, err := ui.ReadEntrypoint(ctx, "Dockerfile")
+	if err != nil {
+		return nil, err
+	}
+	return &conversion{gateway: c, ui: ui, src: src}, nil
+}
+
+// Stage is one stage of the Dockerfile for one platform, as LLB.
+type Stage struct {
+	// Name is the stage's name; "" for the default target.
+	Name string
+	// Platform is what it is built for.
+	Platform ocispecs.Platform
+	// State is its filesystem, with the environment, working directory and
+	// user that a RUN instruction at its end would have.
+	State bkllb.State
+	// Image is its configuration.
+	Image dockerspec.DockerOCIImage
+
+	result *dockerfile2llb.Result
+	def    *bkllb.Definition
+}
+
+// platforms are the targets; one nil stands for the daemon's own.
+func (cv *conversion) platforms() []*ocispecs.Platform {
+	targets := cv.ui.TargetPlatforms
+	if len(targets) == 0 {
+		return []*ocispecs.Platform{nil}
+	}
+	out := make([]*ocispecs.Platform, len(targets))
+	for i := range targets {
+		out[i] = &targets[i]
+	}
+	return out
+}
+
+// stages converts the stage called name ("" is the configured target) for every
+// platform. warn, if not nil, is told lint warnings, of the first platform only.
+func (cv *conversion) stages(ctx context.Context, name string, warn linter.LintWarnFunc) ([]*Stage, error) {
+	targets := cv.platforms()
+	out := make([]*Stage, len(targets))
+	eg, ctx := errgroup.WithContext(ctx)
+	for i, p := range targets {
+		eg.Go(func() error {
+			opt := cv.options()
+			opt.TargetPlatform = p
+			if name != "" {
+				opt.Target = name
+			}
+			if i == 0 {
+				opt.Warn = warn
+			}
+			var err error
+			out[i], err = cv.convert(ctx, opt)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (cv *conversion) options() dockerfile2llb.ConvertOpt {
+	opt := dockerfile2llb.ConvertOpt{
+		Config:       cv.ui.Config,
+		Client:       cv.ui,
+		SourceMap:    cv.src.SourceMap,
+		MetaResolver: cv.gateway,
+	}
+	opt.BuildArgs = maps.Clone(opt.BuildArgs) // the converter writes into it
+	return opt
+}
+
+func (cv *conversion) convert(ctx context.Context, opt dockerfile2llb.ConvertOpt) (*Stage, error) {
+	res, err := dockerfile2llb.Dockerfile2LLB(ctx, cv.src.Data, opt)
+	if err != nil {
+		return nil, cv.locate(err)
+	}
+	def, err := res.State.Marshal(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("marshalling stage %q: %w", opt.Target, err)
+	}
+	p := platforms.DefaultSpec()
+	if len(cv.ui.BuildPlatforms) > 0 {
+		p = cv.ui.BuildPlatforms[0]
+	}
+	if opt.TargetPlatform != nil {
+		p = *opt.TargetPlatform
+	}
+	return &Stage{
+		Name: opt.Target, Platform: platforms.Normalize(p),
+		State: res.State, Image: *res.Image,
+		result: res, def: def,
+	}, nil
+}
+
+// locate gives err the Dockerfile lines that it is about.
+func (cv *conversion) locate(err error) error {
+	return withLocation(err, sourceInfo(cv.src.SourceMap))
+}
+
+func sourceInfo(sm *bkllb.SourceMap) *pb.SourceInfo {
+	return &pb.SourceInfo{
+		Data: sm.Data, Filename: sm.Filename, Language: sm.Language,
+		Definition: sm.Definition.ToPB(),
+	}
+}
+
+// warn passes lint warnings on to the daemon, which puts them into the status
+// stream and the build's history.
+func (cv *conversion) warn(ctx context.Context) linter.LintWarnFunc {
+	return func(rule, description, url, msg string, location []parser.Range) {
+		line := 0
+		if len(location) > 0 {
+			line = location[0].Start.Line
+		}
+		cv.src.Warn(ctx, linter.LintFormatShort(rule, msg, line), gateway.WarnOpts{
+			Level:  1,
+			Detail: [][]byte{[]byte(description)},
+			URL:    url,
+			Range:  pbRanges(location),
+		})
+	}
+}
+
+// build solves stages, the image for each platform, and makes of them the
+// frontend's result.
+func (cv *conversion) build(ctx context.Context, stages []*Stage) (*dockerui.ResultBuilder, error) {
+	return cv.ui.Build(ctx, func(ctx context.Context, _ *ocispecs.Platform, i int) (*dockerui.BuildResult, error) {
+		st := stages[i]
+		res, err := cv.gateway.Solve(ctx, gateway.SolveRequest{Definition: st.def.ToPB(), CacheImports: cv.ui.CacheImports})
+		if err != nil {
+			return nil, err
+		}
+		ref, err := res.SingleRef()
+		if err != nil {
+			return nil, err
+		}
+		return &dockerui.BuildResult{Reference: ref, Image: st.result.Image, BaseImage: st.result.BaseImage, Epoch: st.result.Epoch}, nil
+	})
+}

@@ -1,0 +1,35 @@
+package llb
+
+import (
+	"context"
+	"sync"
+)
+
+// future is a value, or an error, that one goroutine sets once and others wait
+// for.
+type future[T any] struct {
+	once sync.Once
+	done chan struct{}
+	v    T
+	err  error
+}
+
+func newFuture[T any]() *future[T] { return &future[T]{done: make(chan struct{})} }
+
+func (f *future[T]) set(v T) {
+	f.once.Do(func() { f.v = v; close(f.done) })
+}
+
+func (f *future[T]) fail(err error) {
+	f.once.Do(func() { f.err = err; close(f.done) })
+}
+
+func (f *future[T]) get(ctx context.Context) (T, error) {
+	select {
+	case <-f.done:
+		return f.v, f.err
+	case <-ctx.Done():
+		var zero T
+		return zero, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,80 @@
+package llb
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+)
+
+// Options says what to build and with what. The zero value builds ./Dockerfile
+// for the daemon's own platform.
+type Options struct {
+	// Context is a directory, or a git or http(s) URL that the daemon
+	// fetches. Default ".".
+	Context string
+	// Dockerfile is a path: of a local file when the context is a directory
+	// (default CONTEXT/Dockerfile), inside the context when it is a URL.
+	Dockerfile string
+	// Target is the stage that becomes the image. Default: the last one.
+	Target string
+	// Platforms are the platforms to build for, as "linux/arm64". Default:
+	// the daemon's own.
+	Platforms []string
+	// BuildArgs are the values of ARG instructions. They end up in the
+	// image's history: never put a secret here.
+	BuildArgs map[string]string
+	// Labels are added to the image's configuration.
+	Labels map[string]string
+	// NamedContexts replace image names and stages of the Dockerfile: a
+	// directory, or docker-image://, a git or http(s) URL.
+	NamedContexts map[string]string
+	// NoCache builds every stage anew.
+	NoCache bool
+	// Pull asks the registry for base images even if the daemon has them.
+	Pull bool
+	// Attachables are secrets and SSH agents for RUN --mount.
+	Attachables []session.Attachable
+	// PullCredentials finds the credentials for a host that the build takes
+	// a base image from. The daemon gets none for any other host, and no
+	// token that can push. Default: everything is pulled anonymously.
+	PullCredentials authprovider.AuthConfigProvider
+	// ExportAttrs go to BuildKit's image exporter as they are.
+	ExportAttrs map[string]string
+	// Status is told everything that the daemon reports; each vertex once,
+	// though it may serve image and tests. It is called from one goroutine
+	// at a time and must not block for long. Default: nobody is told.
+	Status func(*client.SolveStatus)
+}
+
+// attrs are o as the frontend contract of BuildKit's dockerfile.v0 spells it.
+func (o Options) attrs() map[string]string {
+	attrs := map[string]string{}
+	for k, v := range o.BuildArgs {
+		attrs["build-arg:"+k] = v
+	}
+	for k, v := range o.Labels {
+		attrs["label:"+k] = v
+	}
+	if o.Target != "" {
+		attrs["target"] = o.Target
+	}
+	if len(o.Platforms) > 0 {
+		attrs["platform"] = strings.Join(o.Platforms, ",")
+	}
+	if o.NoCache {
+		attrs["no-cache"] = ""
+	}
+	if o.Pull {
+		attrs["image-resolve-mode"] = "pull"
+	}
+	return attrs
+}
+
+// names lists the named contexts in a stable order.
+func (o Options) names() []string {
+	return slices.Sorted(maps.Keys(o.NamedContexts))
+}

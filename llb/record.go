@@ -1,0 +1,183 @@
+package llb
+
+import (
+	"sync"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
+)
+
+// logTail is how much of a vertex's output is kept for error messages.
+const logTail = 64 << 10
+
+// Vertex is what became of one step.
+type Vertex struct {
+	Name      string
+	Started   time.Time // zero if it never started
+	Completed time.Time // zero if it never ended
+	Cached    bool
+	Error     string
+	Log       []byte // the end of its output, both streams
+}
+
+// Record is what the daemon reported of a build, by vertex.
+type Record struct {
+	mu       sync.Mutex
+	vertices map[digest.Digest]*Vertex
+}
+
+// Vertex is what is known of the step dgst; the zero value if nothing is.
+func (r *Record) Vertex(dgst digest.Digest) Vertex {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v := r.vertices[dgst]; v != nil {
+		return *v
+	}
+	return Vertex{}
+}
+
+// Steps counts the steps that ran or came from the cache, and the latter.
+func (r *Record) Steps() (total, cached int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range r.vertices {
+		if v.Completed.IsZero() {
+			continue
+		}
+		total++
+		if v.Cached {
+			cached++
+		}
+	}
+	return total, cached
+}
+
+func (r *Record) add(st *client.SolveStatus) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range st.Vertexes {
+		rec := r.vertex(v.Digest)
+		rec.Name, rec.Cached, rec.Error = v.Name, v.Cached, v.Error
+		if v.Started != nil {
+			rec.Started = *v.Started
+		}
+		if v.Completed != nil {
+			rec.Completed = *v.Completed
+		}
+	}
+	for _, l := range st.Logs {
+		rec := r.vertex(l.Vertex)
+		rec.Log = append(rec.Log, l.Data...)
+		if over := len(rec.Log) - logTail; over > 0 {
+			rec.Log = append([]byte(nil), rec.Log[over:]...)
+		}
+	}
+}
+
+func (r *Record) vertex(dgst digest.Digest) *Vertex {
+	if r.vertices == nil {
+		r.vertices = map[digest.Digest]*Vertex{}
+	}
+	v := r.vertices[dgst]
+	if v == nil {
+		v = &Vertex{}
+		r.vertices[dgst] = v
+	}
+	return v
+}
+
+// statusMerge is the one status stream of the builds that make up a solve. The
+// daemon reports a vertex that they share in each of their streams, its output
+// included; it is taken from the first stream that names it.
+type statusMerge struct {
+	mu     sync.Mutex
+	owners map[digest.Digest]int
+	record *Record
+	out    func(*client.SolveStatus)
+	wg     sync.WaitGroup
+	next   int
+}
+
+func newStatusMerge(out func(*client.SolveStatus)) *statusMerge {
+	if out == nil {
+		out = func(*client.SolveStatus) {}
+	}
+	return &statusMerge{owners: map[digest.Digest]int{}, record: &Record{}, out: out}
+}
+
+// stream is a channel for one build, which closes it.
+func (m *statusMerge) stream() chan *client.SolveStatus {
+	ch := make(chan *client.SolveStatus)
+	m.mu.Lock()
+	m.next++
+	id := m.next
+	m.mu.Unlock()
+	m.wg.Add(1)
+	go func() {
+		defer m.wg.Done()
+		for st := range ch {
+			m.take(id, st)
+		}
+		m.release(id)
+	}()
+	return ch
+}
+
+// wait returns when every stream has ended.
+func (m *statusMerge) wait() *Record {
+	m.wg.Wait()
+	return m.record
+}
+
+func (m *statusMerge) take(id int, st *client.SolveStatus) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	mine := &client.SolveStatus{}
+	for _, v := range st.Vertexes {
+		if m.owns(id, v.Digest) {
+			mine.Vertexes = append(mine.Vertexes, v)
+		}
+	}
+	for _, s := range st.Statuses {
+		if m.owns(id, s.Vertex) {
+			mine.Statuses = append(mine.Statuses, s)
+		}
+	}
+	for _, l := range st.Logs {
+		if m.owns(id, l.Vertex) {
+			mine.Logs = append(mine.Logs, l)
+		}
+	}
+	for _, w := range st.Warnings {
+		if m.owns(id, w.Vertex) {
+			mine.Warnings = append(mine.Warnings, w)
+		}
+	}
+	if len(mine.Vertexes)+len(mine.Statuses)+len(mine.Logs)+len(mine.Warnings) == 0 {
+		return
+	}
+	m.record.add(mine)
+	m.out(mine)
+}
+
+func (m *statusMerge) owns(id int, dgst digest.Digest) bool {
+	owner, ok := m.owners[dgst]
+	if !ok {
+		m.owners[dgst] = id
+		return true
+	}
+	return owner == id
+}
+
+// release leaves what a stream that ended had to the streams that go on: a step
+// may outlive the build that first asked for it.
+func (m *statusMerge) release(id int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for dgst, owner := range m.owners {
+		if owner == id {
+			delete(m.owners, dgst)
+		}
+	}
+}

@@ -1,0 +1,364 @@
+package llb
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+
+	contentapi "github.com/containerd/containerd/api/services/content/v1"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Phases are what the caller does with a build. All are optional.
+type Phases struct {
+	// Stages is told the Dockerfile's stages, in order, and names those
+	// that Try will ask for. It comes before anything is built; its error
+	// ends the solve.
+	Stages func(have []string) (want []string, err error)
+	// Try tries the image. It runs beside the build of the image, whose
+	// vertices it shares. Its error is the verdict: the solve ends with it
+	// and nothing is shipped. Without it the verdict is good.
+	Try func(ctx context.Context, t *Trial) error
+	// Ship is given the image once it lies in the daemon's content store,
+	// while Try may still be at work. Without it no image is exported.
+	Ship func(ctx context.Context, s *Shipment) error
+}
+
+// Shipment is an image in the daemon's content store. Its blobs are safe from
+// the daemon's garbage collection until Ship returns.
+type Shipment struct {
+	// Descriptor is the image's manifest or index.
+	Descriptor ocispecs.Descriptor
+	// Content is the daemon's content service.
+	Content contentapi.ContentClient
+	// Bases are the images that the build took layers from; those of them
+	// that no step needed may be absent from Content.
+	Bases []Base
+	// Response is what the exporter said of the image.
+	Response map[string]string
+
+	materialize func(context.Context) error
+	verdict     *future[struct{}]
+}
+
+// Verdict waits until the image has been tried and returns nil if it passed.
+func (s *Shipment) Verdict(ctx context.Context) error {
+	_, err := s.verdict.get(ctx)
+	return err
+}
+
+// Materialize has the daemon fetch every layer of the image into Content.
+func (s *Shipment) Materialize(ctx context.Context) error { return s.materialize(ctx) }
+
+// Result is what a solve came to.
+type Result struct {
+	// Descriptor is the exported image; zero if none was.
+	Descriptor ocispecs.Descriptor
+	// Response is what the exporter said of it.
+	Response map[string]string
+	// Record is what the daemon reported; it is there on failure too.
+	Record *Record
+}
+
+// Solve builds, tries and ships as ph says. It returns a result with the Record
+// whatever happens. The error of Try or Ship is returned as it is; one of the
+// build carries the Dockerfile's lines (BuildKit's errdefs.Sources).
+func Solve(ctx context.Context, c *client.Client, opt Options, ph Phases) (*Result, error) {
+	in, err := newInputs(opt)
+	if err != nil {
+		return &Result{Record: &Record{}}, err
+	}
+	s := &solve{
+		client: c, opt: opt, phases: ph, inputs: in,
+		bases: newBases(), status: newStatusMerge(opt.Status),
+		trial: newFuture[*Trial](), held: newFuture[*Trial](), verdict: newFuture[struct{}](),
+		shipped: make(chan struct{}),
+	}
+	err = s.run(ctx)
+	s.result.Record = s.status.wait()
+	return &s.result, err
+}
+
+// solve is the state of one call of Solve: two builds in one session. The image
+// build exports, and ends when the image was shipped. The trial build tries the
+// image, keeps its layers alive, and ends after the image build.
+type solve struct {
+	client *client.Client
+	opt    Options
+	phases Phases
+	inputs *inputs
+	bases  *bases
+	status *statusMerge
+	result Result
+
+	base    client.SolveOpt
+	trial   *future[*Trial]   // the converted Dockerfile
+	held    *future[*Trial]   // the same once the trial build keeps the image alive
+	verdict *future[struct{}] // what Try said
+	shipped chan struct{}     // closed when the image build has ended
+
+	mu         sync.Mutex
+	err        error // what ended the solve, first of all
+	shipCalled bool
+}
+
+// errOver ends the build that is still at work when the other one has failed.
+var errOver = errors.New("the other half of the build has failed")
+
+func (s *solve) run(ctx context.Context) error {
+	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.bases, s.finalize(ctx))
+	if err != nil {
+		return err
+	}
+	defer closeSession()
+	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true}
+
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var imageErr, trialErr error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(s.shipped)
+		if s.phases.Ship == nil {
+			return
+		}
+		if imageErr = s.buildImage(ctx); imageErr != nil {
+			s.decide(imageErr)
+			s.trial.fail(errOver)
+			stop(errOver)
+		}
+	})
+	wg.Go(func() {
+		if trialErr = s.buildTrial(ctx); trialErr != nil {
+			s.decide(trialErr)
+			s.held.fail(errOver)
+			s.verdict.fail(s.decided())
+			stop(errOver)
+		}
+	})
+	wg.Wait()
+	if imageErr == nil && trialErr == nil {
+		return nil
+	}
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, errOver) {
+		return err // interrupted: whatever else failed, failed of that
+	}
+	return s.decided()
+}
+
+// decide notes what ended the solve. Only the first error counts: what follows
+// is the other build being told to stop, or the daemon's rendering of our own
+// error, which has lost its type on the way.
+func (s *solve) decide(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+func (s *solve) decided() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *solve) buildImage(ctx context.Context) error {
+	opt := s.base
+	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
+	opt.EnableSessionExporter = true
+	attrs := map[string]string{}
+	maps.Copy(attrs, s.opt.ExportAttrs)
+	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
+
+	resp, err := s.client.Build(ctx, opt, "", s.deciding(func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+		cv, t, err := s.convert(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		s.trial.set(t)
+		return cv.image(ctx, t.Images)
+	}), s.status.stream())
+	if err != nil {
+		return err
+	}
+	// The daemon takes some codes of a failed callback for "no callback".
+	if err := s.decided(); err != nil {
+		return err
+	}
+	if s.finalized() {
+		return nil
+	}
+	// Daemons before v0.32 have no callback. There the trial build keeps the
+	// layers alive instead.
+	if _, err := s.held.get(ctx); err != nil {
+		return err
+	}
+	return s.send(ctx, resp.ExporterResponse)
+}
+
+// deciding notes the error of a build function before it crosses the daemon and
+// loses its type.
+func (s *solve) deciding(f gateway.BuildFunc) gateway.BuildFunc {
+	return func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+		res, err := f(ctx, c)
+		if err != nil && ctx.Err() == nil {
+			s.decide(err)
+		}
+		return res, err
+	}
+}
+
+// convert reads the Dockerfile and converts what the image and its trial need.
+func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Trial, error) {
+	if s.inputs.src != nil {
+		c = &localFiles{Client: c, src: s.inputs.src}
+	}
+	cv, err := openConversion(ctx, s.bases.client(c))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cv.checkSyntax(); err != nil {
+		return nil, nil, err
+	}
+	t, err := newTrial(ctx, cv, s.phases.Stages)
+	return cv, t, err
+}
+
+func (s *solve) buildTrial(ctx context.Context) error {
+	opt := s.base
+	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
+	_, err := s.client.Build(ctx, opt, "", s.deciding(func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+		t, err := s.trialFor(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		t.Client = c
+		if err := s.try(ctx, t); err != nil {
+			return nil, err
+		}
+		select {
+		case <-s.shipped:
+			return gateway.NewResult(), nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}), s.status.stream())
+	return err
+}
+
+// trialFor is the image build's conversion, or one of its own if no image is
+// exported.
+func (s *solve) trialFor(ctx context.Context, c gateway.Client) (*Trial, error) {
+	if s.phases.Ship != nil {
+		return s.trial.get(ctx)
+	}
+	_, t, err := s.convert(ctx, c)
+	return t, err
+}
+
+// try runs the caller's trial and holds the image meanwhile.
+func (s *solve) try(ctx context.Context, t *Trial) error {
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		if err := t.hold(ctx); err != nil {
+			return err
+		}
+		s.held.set(t)
+		return nil
+	})
+	eg.Go(func() error {
+		if s.phases.Try != nil {
+			if err := s.phases.Try(ctx, t); err != nil {
+				s.decideUnless(ctx, err)
+				s.verdict.fail(err) // Ship need not wait for the build to end
+				return err
+			}
+		}
+		return nil
+	})
+	if err := eg.Wait(); err != nil {
+		return err
+	}
+	s.verdict.set(struct{}{})
+	return nil
+}
+
+// decideUnless is decide for an error that is not merely ctx being over.
+func (s *solve) decideUnless(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		s.decide(err)
+	}
+}
+
+// finalize is the callback that the daemon calls when the image lies in its
+// content store, still holding all of it.
+func (s *solve) finalize(ctx context.Context) func(context.Context, map[string]string) error {
+	return func(callCtx context.Context, resp map[string]string) error {
+		callCtx, cancel := context.WithCancelCause(callCtx)
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+		if err := s.send(callCtx, resp); err != nil {
+			// Unavailable and Unimplemented would mean "no callback".
+			return status.Error(codes.Aborted, err.Error())
+		}
+		return nil
+	}
+}
+
+func (s *solve) finalized() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shipCalled
+}
+
+// send gives the exported image to Ship.
+func (s *solve) send(ctx context.Context, resp map[string]string) error {
+	s.mu.Lock()
+	s.shipCalled = true
+	s.mu.Unlock()
+	desc, err := descriptor(resp)
+	if err == nil {
+		s.result.Descriptor, s.result.Response = desc, resp
+		err = s.phases.Ship(ctx, &Shipment{
+			Descriptor: desc, Response: resp,
+			Content: s.client.ContentClient(), Bases: s.bases.all(),
+			verdict: s.verdict, materialize: s.materialize,
+		})
+	}
+	if err != nil {
+		s.decideUnless(ctx, err)
+	}
+	return err
+}
+
+func (s *solve) materialize(ctx context.Context) error {
+	t, err := s.held.get(ctx)
+	if err != nil {
+		return err
+	}
+	return t.materialize(ctx)
+}
+
+// descriptor is the image in an exporter's response.
+func descriptor(resp map[string]string) (ocispecs.Descriptor, error) {
+	var desc ocispecs.Descriptor
+	dt, err := base64.StdEncoding.DecodeString(resp[exptypes.ExporterImageDescriptorKey])
+	if err == nil {
+		err = json.Unmarshal(dt, &desc)
+	}
+	if err != nil {
+		return desc, fmt.Errorf("reading the exporter's response: %s %q: %w", exptypes.ExporterImageDescriptorKey, resp[exptypes.ExporterImageDescriptorKey], err)
+	}
+	return desc, nil
+}

@@ -1,0 +1,213 @@
+package llb
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/containerd/platforms"
+	bkllb "github.com/moby/buildkit/client/llb"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/moby/buildkit/solver/pb"
+)
+
+// Trial is what a function that tries the image is given: the image as a graph,
+// which the daemon may still be building, and a gateway to solve more of it.
+type Trial struct {
+	// Client is the gateway of the trial's own build, which ends with it.
+	Client gateway.Client
+	// Images are the image for each platform.
+	Images []*Stage
+
+	named map[string][]*Stage
+	union *contextUnion
+	built map[digest.Digest]bool // the image's own vertices
+	refs  []gateway.Reference
+}
+
+// newTrial converts what extra asks for beside the image itself and makes all of
+// it load one context.
+func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) (*Trial, error) {
+	t := &Trial{named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}}
+	var err error
+	if t.Images, err = cv.stages(ctx, "", cv.warn(ctx)); err != nil {
+		return nil, err
+	}
+	if extra != nil {
+		if err := t.convertNamed(ctx, cv, extra); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.uniteContexts(); err != nil {
+		return nil, err
+	}
+	for _, st := range t.Images {
+		for _, dt := range st.def.Def {
+			t.built[digest.FromBytes(dt)] = true
+		}
+	}
+	return t, nil
+}
+
+func (t *Trial) convertNamed(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) error {
+	have, err := stageNames(cv.src.Filename, cv.src.Data)
+	if err != nil {
+		return err
+	}
+	want, err := extra(have)
+	if err != nil {
+		return err
+	}
+	for _, name := range want {
+		if t.named[name], err = cv.stages(ctx, name, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Trial) uniteContexts() error {
+	all := slices.Clone(t.Images)
+	for _, stages := range t.named {
+		all = append(all, stages...)
+	}
+	for _, st := range all {
+		if err := t.union.add(st.def); err != nil {
+			return err
+		}
+	}
+	for _, st := range all {
+		var err error
+		if st.def, err = t.union.apply(st.def); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stage is the Dockerfile's stage called name for the platform p. Only stages
+// that Phases.Stages named can be had.
+func (t *Trial) Stage(name string, p ocispecs.Platform) (*Stage, error) {
+	if st := stageFor(t.named[name], p); st != nil {
+		return st, nil
+	}
+	return nil, fmt.Errorf("stage %q was not converted for %s", name, platforms.Format(p))
+}
+
+func stageFor(stages []*Stage, p ocispecs.Platform) *Stage {
+	for _, st := range stages {
+		if platforms.FormatAll(st.Platform) == platforms.FormatAll(platforms.Normalize(p)) {
+			return st
+		}
+	}
+	return nil
+}
+
+// Graph is something to solve, and the vertices that belong to it alone.
+type Graph struct {
+	def *bkllb.Definition
+	// Vertices are those that are not part of the image itself, in order.
+	Vertices []digest.Digest
+	// Commands are the vertices among them that run something.
+	Commands []digest.Digest
+}
+
+// StageGraph is a stage of the Dockerfile as a graph.
+func (t *Trial) StageGraph(st *Stage) (*Graph, error) {
+	return t.graph(st.def)
+}
+
+// StateGraph is any state that was made from a stage's as a graph.
+func (t *Trial) StateGraph(ctx context.Context, st bkllb.State) (*Graph, error) {
+	def, err := st.Marshal(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("marshalling LLB: %w", err)
+	}
+	if def, err = t.union.apply(def); err != nil {
+		return nil, err
+	}
+	return t.graph(def)
+}
+
+func (t *Trial) graph(def *bkllb.Definition) (*Graph, error) {
+	g := &Graph{def: def}
+	for _, dt := range def.Def {
+		dgst := digest.FromBytes(dt)
+		if t.built[dgst] {
+			continue
+		}
+		var op pb.Op
+		if err := op.UnmarshalVT(dt); err != nil {
+			return nil, fmt.Errorf("reading LLB: %w", err)
+		}
+		if op.Op == nil { // the terminal op is no vertex
+			continue
+		}
+		g.Vertices = append(g.Vertices, dgst)
+		if op.GetExec() != nil {
+			g.Commands = append(g.Commands, dgst)
+		}
+	}
+	return g, nil
+}
+
+// Solve runs a graph to its end and returns its filesystem.
+func (t *Trial) Solve(ctx context.Context, g *Graph) (gateway.Reference, error) {
+	res, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: g.def.ToPB(), Evaluate: true})
+	if err != nil {
+		return nil, err
+	}
+	return res.SingleRef()
+}
+
+// OfImage tells whether the vertex dgst builds the image, not a test.
+func (t *Trial) OfImage(dgst digest.Digest) bool { return t.built[dgst] }
+
+// hold builds the image in the trial's own build too, which shares every vertex
+// with the exporting one, and so keeps its layers from being pruned for as long
+// as the trial lasts.
+func (t *Trial) hold(ctx context.Context) error {
+	t.refs = make([]gateway.Reference, len(t.Images))
+	eg, ctx := errgroup.WithContext(ctx)
+	for i, st := range t.Images {
+		eg.Go(func() error {
+			res, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: st.def.ToPB(), Evaluate: true})
+			if err != nil {
+				return err
+			}
+			t.refs[i], err = res.SingleRef()
+			return err
+		})
+	}
+	return eg.Wait()
+}
+
+// materialize has the daemon fetch the base layers that it left where they are.
+// Only mounting does that, Evaluate does not.
+func (t *Trial) materialize(ctx context.Context) error {
+	for _, ref := range t.refs {
+		if ref == nil {
+			continue // scratch
+		}
+		if _, err := ref.StatFile(ctx, gateway.StatRequest{Path: "/"}); err != nil {
+			return fmt.Errorf("fetching base layers: %w", err)
+		}
+	}
+	return nil
+}
+
+// PrintLog writes the last lines of a vertex's output, at most n.
+func (v Vertex) PrintLog(w io.Writer, n int) error {
+	lines := strings.Split(strings.TrimRight(string(v.Log), "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
+}

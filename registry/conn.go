@@ -1,0 +1,163 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// conn is an authenticated way to one repository.
+type conn struct {
+	repo      name.Repository
+	scopes    []string
+	anonymous bool // no credentials were found
+	wire      *wire
+	transport http.RoundTripper
+	pusher    *remote.Pusher
+	puller    *remote.Puller
+}
+
+// acceptable are the manifests that we can push, hence those that can be there.
+const acceptable = string(types.OCIImageIndex) + "," + string(types.OCIManifestSchema1) + "," +
+	string(types.DockerManifestList) + "," + string(types.DockerManifestSchema2)
+
+// blob streams a blob and verifies it.
+func (c *conn) blob(ctx context.Context, digest v1.Hash) (io.ReadCloser, error) {
+	l, err := c.puller.Layer(ctx, c.repo.Digest(digest.String()))
+	if err != nil {
+		return nil, c.errorf(err, "reading layer %s of %s", digest, c.repo)
+	}
+	r, err := l.Compressed()
+	if err != nil {
+		return nil, c.errorf(err, "reading layer %s of %s", digest, c.repo)
+	}
+	return &sourceReader{ReadCloser: r, conn: c, digest: digest}, nil
+}
+
+// sourceReader names the source in the errors of reading from it: whoever reads
+// is about to speak of another registry.
+type sourceReader struct {
+	io.ReadCloser
+	conn   *conn
+	digest v1.Hash
+}
+
+func (r *sourceReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = r.conn.errorf(err, "reading layer %s of %s", r.digest, r.conn.repo)
+	}
+	return n, err
+}
+
+// manifest reads a manifest and verifies it.
+func (c *conn) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
+	d, err := c.puller.Get(ctx, c.repo.Digest(digest.String()))
+	if err != nil {
+		return nil, c.errorf(err, "reading manifest %s of %s", digest, c.repo)
+	}
+	return d.Manifest, nil
+}
+
+// head tells which manifest a tag or digest names. It is the zero Hash if that
+// is none, or if the registry does not say.
+//
+// remote.Head would fail where the registry only forgot a header, and on the
+// 403 that some answer for what is absent.
+func (c *conn) head(ctx context.Context, ref name.Reference) (v1.Hash, error) {
+	resp, err := c.send(ctx, http.MethodHead, ref, http.Header{"Accept": {acceptable}}, nil)
+	if err != nil {
+		return v1.Hash{}, c.errorf(err, "looking for %s", ref)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusForbidden {
+		return v1.Hash{}, nil
+	}
+	if err := transport.CheckError(resp, http.StatusOK); err != nil {
+		return v1.Hash{}, c.errorf(err, "looking for %s", ref)
+	}
+	if got, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); err == nil {
+		return got, nil
+	}
+	if d, ok := ref.(name.Digest); ok {
+		return v1.NewHash(d.DigestStr())
+	}
+	return v1.Hash{}, nil
+}
+
+// digest tells which manifest a tag names, by reading it if the registry does not
+// say. That the tag is not there is an error.
+func (c *conn) digest(ctx context.Context, ref name.Reference) (v1.Hash, error) {
+	if got, err := c.head(ctx, ref); err != nil || got != (v1.Hash{}) {
+		return got, err
+	}
+	d, err := c.puller.Get(ctx, ref)
+	if err != nil {
+		return v1.Hash{}, c.errorf(err, "reading %s", ref)
+	}
+	return d.Digest, nil
+}
+
+// put writes the manifest under a tag or digest, and returns the digest that
+// the registry says it has there, or the zero Hash if it does not say.
+//
+// remote.Pusher would write a fallback tag for each manifest with a subject
+// where the registry has no referrers API. BuildKit's attestations, which are
+// such manifests, are found through the index that holds them, so nothing needs
+// those tags.
+func (c *conn) put(ctx context.Context, ref name.Reference, m *manifest) (v1.Hash, error) {
+	resp, err := c.send(ctx, http.MethodPut, ref, http.Header{"Content-Type": {string(m.mediaType)}}, m.raw)
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	defer resp.Body.Close()
+	if err := transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted); err != nil {
+		return v1.Hash{}, err
+	}
+	got, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest"))
+	if err != nil {
+		return v1.Hash{}, nil
+	}
+	return got, nil
+}
+
+// send makes one request about a manifest.
+func (c *conn) send(ctx context.Context, method string, ref name.Reference, header http.Header, body []byte) (*http.Response, error) {
+	u := url.URL{
+		Scheme: c.repo.Scheme(),
+		Host:   c.repo.RegistryStr(),
+		Path:   fmt.Sprintf("/v2/%s/manifests/%s", c.repo.RepositoryStr(), ref.Identifier()),
+	}
+	var r io.Reader
+	if body != nil {
+		r = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), r)
+	if err != nil {
+		return nil, err
+	}
+	req.Header = header
+	client := http.Client{Transport: c.transport, CheckRedirect: sameSecurity}
+	return client.Do(req)
+}
+
+// sameSecurity refuses a redirect from https to http.
+func sameSecurity(req *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("too many redirects")
+	}
+	if via[0].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return fmt.Errorf("redirect from https to %s", req.URL.Scheme)
+	}
+	return nil
+}

@@ -1,0 +1,175 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// Kind is why a registry could not be used, as far as a user can mend it.
+type Kind int
+
+const (
+	KindOther        Kind = iota
+	KindDenied            // 401 or 403: other credentials, or more rights
+	KindNoRepository      // the repository does not exist and is not created by a push
+	KindUnreachable       // no connection: the name, the network, or the registry
+)
+
+// Error is a failure of a registry. Its text names the repository or reference,
+// and never has credentials, query strings or control characters, whatever the
+// registry answered. That of Err may have them: do not print it.
+type Error struct {
+	Op         string // what was tried, such as "uploading layer sha256:… to host/repo"
+	Registry   string // the host
+	Repository string // with the host
+	Anonymous  bool   // no credentials were found for the repository
+	Status     int    // of the HTTP answer; 0 if there was none
+	Kind       Kind
+	Err        error
+}
+
+func (e *Error) Error() string {
+	text := e.Op + ": " + e.cause()
+	if e.Kind != KindDenied {
+		return text
+	}
+	if e.Anonymous {
+		return text + " (anonymous: no credentials found for " + e.Registry + ")"
+	}
+	return text + " (with the credentials found for " + e.Registry + ")"
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// cause is the text of Err that may be shown.
+func (e *Error) cause() string {
+	var answer *transport.Error
+	if !errors.As(e.Err, &answer) {
+		return clean(e.Err.Error())
+	}
+	status := fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+	if len(answer.Errors) == 0 {
+		return status
+	}
+	var said []string
+	for _, d := range answer.Errors {
+		said = append(said, fmt.Sprintf("%s: %s", d.Code, d.Message))
+	}
+	return status + ": " + clean(strings.Join(said, "; "))
+}
+
+// errorf says what failed at the repository. An error that says so already, and
+// the end of a context, stay as they are.
+func (c *conn) errorf(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	op := fmt.Sprintf(format, args...)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", op, context.Canceled)
+	}
+	e := &Error{
+		Op:         op,
+		Registry:   c.repo.RegistryStr(),
+		Repository: c.repo.String(),
+		Anonymous:  c.anonymous,
+		Err:        err,
+	}
+	e.Kind, e.Status = classify(err)
+	return e
+}
+
+func classify(err error) (Kind, int) {
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		return classifyAnswer(answer), answer.StatusCode
+	}
+	var dns *net.DNSError
+	var op *net.OpError
+	if errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" {
+		return KindUnreachable, 0
+	}
+	return KindOther, 0
+}
+
+func classifyAnswer(answer *transport.Error) Kind {
+	for _, d := range answer.Errors {
+		switch d.Code {
+		case transport.NameUnknownErrorCode:
+			return KindNoRepository
+		case transport.DeniedErrorCode, transport.UnauthorizedErrorCode:
+			return KindDenied
+		}
+	}
+	switch answer.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return KindDenied
+	}
+	// Starting an upload needs nothing but the repository.
+	if r := answer.Request; r != nil && r.Method == http.MethodPost && answer.StatusCode == http.StatusNotFound {
+		return KindNoRepository
+	}
+	return KindOther
+}
+
+// join is errors.Join with a text of one line, and nil for no errors.
+func join(errs []error) error {
+	var all error
+	for _, err := range errs {
+		if all == nil {
+			all = err
+		} else {
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}
+
+// maxText bounds what is shown of what a registry said.
+const maxText = 1000
+
+// clean makes text of others fit to be shown: one line without control
+// characters, and URLs without userinfo and query.
+func clean(text string) string {
+	// After this, go-containerregistry quotes what should have held a token.
+	const noToken = "no token in bearer response"
+	if i := strings.Index(text, noToken); i >= 0 {
+		text = text[:i+len(noToken)]
+	}
+	urls := regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>]+`)
+	text = urls.ReplaceAllStringFunc(text, cleanURL)
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+			return -1
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > maxText {
+		text = string(runes[:maxText]) + "…"
+	}
+	return text
+}
+
+func cleanURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "(an address)"
+	}
+	clean := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	return clean.String()
+}

@@ -1,0 +1,77 @@
+package registry
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// userAgent is what registries see, before go-containerregistry's own.
+const userAgent = "seatrial"
+
+// network is how registries are reached: one for each Push, and one for the
+// bases of each Load.
+type network struct {
+	keychain  authn.Keychain
+	transport http.RoundTripper
+	retry     retrier
+	pause     *pause
+}
+
+// newNetwork fills in the defaults.
+func newNetwork(keychain authn.Keychain, rt http.RoundTripper, attempts int) *network {
+	if keychain == nil {
+		keychain = authn.DefaultKeychain
+	}
+	if rt == nil {
+		rt = Transport()
+	}
+	if attempts <= 0 {
+		attempts = defaultAttempts
+	}
+	return &network{
+		keychain:  keychain,
+		transport: rt,
+		retry:     retrier{attempts: attempts, first: 500 * time.Millisecond},
+		pause:     &pause{until: map[string]time.Time{}},
+	}
+}
+
+// dial authenticates at the repository's registry for the scopes.
+func (n *network) dial(ctx context.Context, repo name.Repository, scopes []string) (*conn, error) {
+	c := &conn{repo: repo, scopes: scopes, wire: &wire{inner: n.transport, pause: n.pause}}
+	auth, err := authn.Resolve(ctx, n.keychain, repo)
+	if err != nil {
+		return nil, c.errorf(err, "finding credentials for %s", repo.RegistryStr())
+	}
+	c.anonymous = auth == authn.Anonymous
+	err = n.retry.do(ctx, func(ctx context.Context) error {
+		c.transport, err = transport.NewWithContext(ctx, repo.Registry, auth, transport.NewUserAgent(c.wire, userAgent), scopes)
+		return err
+	})
+	if err != nil {
+		return nil, c.errorf(err, "connecting to %s", repo)
+	}
+	return c, c.open()
+}
+
+// open makes the clients that share the authenticated transport. Given a
+// *transport.Wrapper, they neither connect again nor repeat anything.
+func (c *conn) open() error {
+	opts := []remote.Option{
+		remote.WithTransport(c.transport),
+		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
+		remote.WithJobs(idleConnections),
+	}
+	var err error
+	if c.pusher, err = remote.NewPusher(opts...); err != nil {
+		return err
+	}
+	c.puller, err = remote.NewPuller(opts...)
+	return err
+}

@@ -1,0 +1,168 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
+)
+
+// defaultJobs is go-containerregistry's too.
+const defaultJobs = 4
+
+// Options are for a Push. The zero value is good for most.
+type Options struct {
+	// Keychain has the credentials for pushing. Default
+	// authn.DefaultKeychain, which reads Docker's and Podman's files.
+	Keychain authn.Keychain
+
+	// Transport is used for all requests. Default Transport().
+	Transport http.RoundTripper
+
+	// Jobs is how many blobs are uploaded to a registry at a time. Default 4.
+	Jobs int
+
+	// Attempts is how often a request or upload is tried when the reason for
+	// its failure may pass. Default 5, in about 10 seconds.
+	Attempts int
+
+	// Progress is told how the blobs get on. It is called from several
+	// goroutines and holds them up until it returns. Default nil.
+	Progress func(Progress)
+}
+
+// Push brings an artifact under references on any number of registries. Its
+// methods are not for concurrent use.
+type Push struct {
+	refs     []name.Reference
+	dests    []*dest // in the order of refs
+	network  *network
+	jobs     int
+	progress func(Progress)
+}
+
+// dest is one repository that is pushed to.
+type dest struct {
+	repo  name.Repository
+	conn  *conn
+	there map[v1.Hash]bool // the manifest is there
+	ready map[v1.Hash]bool // and if it is not, all it refers to
+}
+
+// NewPush prepares a push to the references, without any I/O. One that is given
+// twice counts once; none at all is an error.
+//
+// A reference by digest makes the push fail for any other artifact.
+func NewPush(refs []name.Reference, opt Options) (*Push, error) {
+	if len(refs) == 0 {
+		return nil, errors.New("preparing push: no reference to push to")
+	}
+	p := &Push{
+		network:  newNetwork(opt.Keychain, opt.Transport, opt.Attempts),
+		jobs:     opt.Jobs,
+		progress: opt.Progress,
+	}
+	if p.jobs <= 0 {
+		p.jobs = defaultJobs
+	}
+	seen := map[string]bool{}
+	repos := map[string]bool{}
+	for _, ref := range refs {
+		if seen[ref.Name()] {
+			continue
+		}
+		seen[ref.Name()] = true
+		p.refs = append(p.refs, ref)
+		if repo := ref.Context(); !repos[repo.Name()] {
+			repos[repo.Name()] = true
+			p.dests = append(p.dests, &dest{repo: repo, there: map[v1.Hash]bool{}, ready: map[v1.Hash]bool{}})
+		}
+	}
+	return p, nil
+}
+
+// Upload brings all blobs of the artifact into every repository that has not
+// yet got its manifest. It writes no manifest and no tag. All registries are
+// served at the same time; the first failure ends the others.
+//
+// Errors are of type *Error, unless they are the artifact's own: then they
+// match ErrBlobMissing or say what could not be read. When ctx ends, Upload
+// returns at once.
+func (p *Push) Upload(ctx context.Context, a Artifact) error {
+	t, err := p.tree(a)
+	if err != nil {
+		return err
+	}
+	return p.upload(ctx, t)
+}
+
+// tree lists what is to be pushed, after making sure that it may be.
+func (p *Push) tree(a Artifact) (*tree, error) {
+	t, err := newTree(a)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range p.refs {
+		if d, ok := ref.(name.Digest); ok && d.DigestStr() != t.root.digest.String() {
+			return nil, fmt.Errorf("pushing to %s: the image is %s", ref, t.root.digest)
+		}
+	}
+	return t, nil
+}
+
+func (p *Push) upload(ctx context.Context, t *tree) error {
+	return each(ctx, p.byRegistry(), func(ctx context.Context, group []*dest) error {
+		return p.uploadGroup(ctx, group, t)
+	})
+}
+
+// byRegistry groups the repositories by registry: those can share blobs.
+func (p *Push) byRegistry() [][]*dest {
+	var groups [][]*dest
+	at := map[string]int{}
+	for _, d := range p.dests {
+		host := d.repo.RegistryStr()
+		i, ok := at[host]
+		if !ok {
+			i = len(groups)
+			at[host] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], d)
+	}
+	return groups
+}
+
+// probe connects to a repository and sees whether it has the manifest.
+func (p *Push) probe(ctx context.Context, d *dest, digest v1.Hash) error {
+	if d.there[digest] || d.ready[digest] {
+		return nil
+	}
+	if d.conn == nil {
+		c, err := p.network.dial(ctx, d.repo, []string{d.repo.Scope(transport.PushScope)})
+		if err != nil {
+			return err
+		}
+		d.conn = c
+	}
+	return p.network.retry.do(ctx, func(ctx context.Context) error {
+		got, err := d.conn.head(ctx, d.repo.Digest(digest.String()))
+		d.there[digest] = err == nil && got == digest
+		return err
+	})
+}
+
+// each runs f for all items at the same time.
+func each[T any](ctx context.Context, items []T, f func(context.Context, T) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, item := range items {
+		g.Go(func() error { return f(ctx, item) })
+	}
+	return g.Wait()
+}

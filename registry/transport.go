@@ -1,0 +1,59 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	dialTimeout     = 30 * time.Second
+	headerTimeout   = 2 * time.Minute // committing a large blob can take a registry that long
+	stallTimeout    = time.Minute
+	idleConnections = 32 // per host: jobs for each of several repositories
+)
+
+// Transport returns the transport that is the default for talking to
+// registries. It has its own time limits: 30 s for connecting, 10 s for the TLS
+// handshake, a minute without being able to send one more byte, and two minutes
+// for an answer to begin once all is sent. Proxies come from the environment.
+//
+// It speaks HTTP/1.1 only. Uploads over HTTP/2 wait for the server's flow
+// control window and are 10 to 20 times slower at usual round-trip times.
+func Transport() http.RoundTripper {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return stallConn{c}, nil
+		},
+		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: headerTimeout,
+		ExpectContinueTimeout: time.Second,
+		MaxIdleConns:          4 * idleConnections,
+		MaxIdleConnsPerHost:   idleConnections,
+		IdleConnTimeout:       90 * time.Second,
+		WriteBufferSize:       64 << 10,
+		ReadBufferSize:        64 << 10,
+	}
+}
+
+// stallConn fails a write that makes no progress, which no time limit of
+// http.Transport covers: a registry that stops reading in the middle of a layer
+// would hold the push forever, and a limit for the whole upload would end those
+// that are only slow.
+type stallConn struct{ net.Conn }
+
+func (c stallConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}

@@ -1,0 +1,174 @@
+package registry
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
+)
+
+// uploadGroup brings the blobs into repositories of one registry: each into the
+// first that needs it, and from there, by mounting, into the others.
+func (p *Push) uploadGroup(ctx context.Context, group []*dest, t *tree) error {
+	digest := t.root.digest
+	if err := each(ctx, group, func(ctx context.Context, d *dest) error { return p.probe(ctx, d, digest) }); err != nil {
+		return err
+	}
+	var full, empty []*dest
+	for _, d := range group {
+		if d.there[digest] || d.ready[digest] {
+			full = append(full, d)
+		} else {
+			empty = append(empty, d)
+		}
+	}
+	if len(empty) == 0 {
+		return nil
+	}
+	routes := p.plan(ctx, full, empty, t)
+	if err := p.connectMounts(ctx, routes); err != nil {
+		return err
+	}
+	if err := p.uploadRoutes(ctx, routes, t); err != nil {
+		return err
+	}
+	for _, d := range empty {
+		d.ready[digest] = true
+	}
+	return nil
+}
+
+// route is how the blobs get into one repository.
+type route struct {
+	dest *dest
+	conn *conn                       // may read the repositories in from, too
+	from map[v1.Hash]name.Repository // of the same registry, to mount a blob from
+}
+
+// plan finds for every blob a repository of the same registry to mount it from:
+// one that we push to, or that of a base image. The name of a repository is
+// never told to another registry.
+func (p *Push) plan(ctx context.Context, full, empty []*dest, t *tree) []*route {
+	var routes []*route
+	for _, d := range empty {
+		r := &route{dest: d, conn: d.conn, from: map[v1.Hash]name.Repository{}}
+		for _, blob := range t.blobs {
+			digest, _ := blob.Digest() // newTree has had it
+			switch from, ok := mountable(ctx, blob, d.repo); {
+			case len(full) > 0:
+				r.from[digest] = full[0].repo
+			case len(routes) > 0:
+				r.from[digest] = empty[0].repo
+			case ok:
+				r.from[digest] = from
+			}
+		}
+		routes = append(routes, r)
+	}
+	return routes
+}
+
+// mountable gives the repository of the same registry that a blob can be
+// mounted from: ours knows its bases, others may be go-containerregistry's.
+func mountable(ctx context.Context, blob v1.Layer, to name.Repository) (name.Repository, bool) {
+	var from name.Repository
+	switch blob := blob.(type) {
+	case *layer:
+		repo, ok := blob.loader.bases.in(ctx, to.RegistryStr(), blob.desc.Digest)
+		if !ok {
+			return repo, false
+		}
+		from = repo
+	case *remote.MountableLayer:
+		from = blob.Reference.Context()
+	default:
+		return from, false
+	}
+	return from, from.RegistryStr() == to.RegistryStr() && from.RepositoryStr() != to.RepositoryStr()
+}
+
+// connectMounts makes connections whose tokens allow reading what is mounted.
+// go-containerregistry would ask for that on its own, but fails if it is
+// refused; then we send the bytes instead.
+func (p *Push) connectMounts(ctx context.Context, routes []*route) error {
+	return each(ctx, routes, func(ctx context.Context, r *route) error {
+		if len(r.from) == 0 || !r.conn.wire.bearer.Load() {
+			return nil
+		}
+		scopes := []string{r.dest.repo.Scope(transport.PushScope)} // some registries look at the first only
+		for _, from := range r.from {
+			if scope := from.Scope(transport.PullScope); !slices.Contains(scopes, scope) {
+				scopes = append(scopes, scope)
+			}
+		}
+		c, err := p.network.dial(ctx, r.dest.repo, scopes)
+		if err == nil {
+			r.conn = c
+			return nil
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		clear(r.from)
+		return nil
+	})
+}
+
+// uploadRoutes uploads each blob along all routes, one after the other since
+// the later ones mount what the first has brought.
+func (p *Push) uploadRoutes(ctx context.Context, routes []*route, t *tree) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(p.jobs)
+	for _, blob := range t.blobs {
+		g.Go(func() error {
+			for _, r := range routes {
+				if err := p.uploadBlob(ctx, r, blob); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer) error {
+	digest, err := blob.Digest()
+	if err != nil {
+		return err
+	}
+	size, err := blob.Size()
+	if err != nil {
+		return err
+	}
+	if ml, ok := blob.(*remote.MountableLayer); ok {
+		blob = ml.Layer // its reference may be of another registry
+	}
+	t := &transfer{report: p.progress, now: Progress{Repository: r.dest.repo, Digest: digest, Size: size}}
+	t.set(StateStarted, 0)
+	ctx = withTransfer(ctx, t)
+	body := &blobBody{Layer: blob, ctx: ctx, transfer: t}
+	var sent v1.Layer = body
+	if from, ok := r.from[digest]; ok {
+		sent = &remote.MountableLayer{Layer: body, Reference: from.Digest(digest.String())}
+	}
+	err = p.network.retry.do(ctx, func(ctx context.Context) error {
+		body.fail(nil)
+		err := r.conn.pusher.Upload(ctx, r.dest.repo, sent)
+		if err == nil {
+			return nil
+		}
+		if cause := body.failure(); cause != nil {
+			return cause // what the registry says of a body that broke off is not
+		}
+		return r.conn.errorf(err, "uploading layer %s to %s", digest, r.dest.repo)
+	})
+	if err == nil {
+		t.arrived()
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+package testsuite
+
+import (
+	"time"
+
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/seatrial/seatrial/llb"
+)
+
+// Status is what became of a test.
+type Status string
+
+// The outcomes of a test.
+const (
+	Passed Status = "passed"
+	Failed Status = "failed"
+	// NotRun is a test that was stopped, or never started, because the
+	// build ended before it.
+	NotRun Status = "not run"
+)
+
+// Case is one test on one platform.
+type Case struct {
+	Name   string
+	Status Status
+	// Cached tells that the test passed on this very image before, and was
+	// not run again.
+	Cached bool
+	// Duration is how long the test's own steps took; 0 if cached.
+	Duration time.Duration
+	// ExitCode is that of the failed command, -1 if none exited.
+	ExitCode int
+	// Reason says in a few words why a failed test failed.
+	Reason string
+	// Output is the end of what a failed test printed.
+	Output llb.Vertex
+	// Sources are the Dockerfile's lines that failed, if it is a stage.
+	Sources []*errdefs.Source
+}
+
+// Report is what became of a suite.
+type Report struct {
+	Cases []Case
+}
+
+// Count is the number of cases with the status st.
+func (r *Report) Count(st Status) int {
+	n := 0
+	for _, c := range r.Cases {
+		if c.Status == st {
+			n++
+		}
+	}
+	return n
+}
+
+// Report tells what became of the suite, once its solve is over; rec is that
+// solve's record.
+func (s *Suite) Report(rec *llb.Record) *Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rep := &Report{}
+	for _, r := range s.runs {
+		rep.Cases = append(rep.Cases, r.report(rec))
+	}
+	return rep
+}
+
+func (r *run) report(rec *llb.Record) Case {
+	c := Case{Name: r.name, Status: NotRun, ExitCode: -1}
+	switch {
+	case r.done && r.err == nil:
+		c.Status, c.ExitCode = Passed, 0
+	case r.done && exitCode(r.err) >= 0:
+		c.Status, c.ExitCode, c.Reason = Failed, exitCode(r.err), reason(r.err)
+	case r.done:
+		c.Status, c.Reason = Failed, reason(r.err)
+	}
+	c.Sources = errdefs.Sources(r.err)
+	if r.graph == nil {
+		return c
+	}
+	c.Cached = c.Status == Passed && len(r.graph.Vertices) > 0
+	for _, dgst := range r.graph.Vertices {
+		v := rec.Vertex(dgst)
+		if !v.Cached && !v.Started.IsZero() {
+			c.Cached = false
+			if !v.Completed.IsZero() {
+				c.Duration += v.Completed.Sub(v.Started)
+			}
+		}
+		if v.Error != "" {
+			c.Output = v
+		}
+	}
+	return c
+}

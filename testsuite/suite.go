@@ -1,0 +1,206 @@
+package testsuite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/containerd/platforms"
+	"github.com/seatrial/seatrial/llb"
+)
+
+// DetectedStage is the name of the stage that is a test without being declared.
+const DetectedStage = "test"
+
+// Test is one thing to try on the image: a stage or a command, not both.
+type Test struct {
+	// Name is what the test is called in output and reports. Default: the
+	// stage's name, or the command.
+	Name string
+	// Stage is a stage of the Dockerfile; it passes if it can be built.
+	Stage string
+	// Command runs in the built image instead of its start command, through
+	// the image's shell, with the image's environment, working directory
+	// and user. It passes if it exits with 0.
+	Command string
+}
+
+func (t Test) name() string {
+	switch {
+	case t.Name != "":
+		return t.Name
+	case t.Stage != "":
+		return t.Stage
+	default:
+		return strings.Join(strings.Fields(t.Command), " ")
+	}
+}
+
+// ErrNoTests says that nothing was declared and nothing found.
+var ErrNoTests = errors.New("no tests found")
+
+// Suite is the tests of one image. Its methods are made for the fields of
+// llb.Phases of the same solve; a Suite serves one solve.
+type Suite struct {
+	// Tests are what was declared. Without any, a stage called "test" is
+	// looked for.
+	Tests []Test
+	// Target is the stage that is the image, "" for the last one: it is not
+	// taken for a test of itself.
+	Target string
+
+	mu   sync.Mutex
+	runs []*run
+}
+
+// UnknownStageError names a stage that the Dockerfile does not have.
+type UnknownStageError struct {
+	Stage string
+	Have  []string
+}
+
+func (e *UnknownStageError) Error() string {
+	have := slices.DeleteFunc(slices.Clone(e.Have), func(s string) bool { return s == "" })
+	if len(have) == 0 {
+		return fmt.Sprintf("no stage %q: the Dockerfile names no stages", e.Stage)
+	}
+	return fmt.Sprintf("no stage %q: the Dockerfile has %s", e.Stage, strings.Join(have, ", "))
+}
+
+// ErrTargetIsTest says that the image would be the Dockerfile's test stage.
+var ErrTargetIsTest = errors.New(`the last stage is "test", and the last stage is the image`)
+
+// Stages completes the suite from the Dockerfile's stages, and names those that
+// its tests need. It returns ErrNoTests if there is nothing to run, an
+// *UnknownStageError for a test or target that is not there, and
+// ErrTargetIsTest if it cannot tell the image from its test.
+func (s *Suite) Stages(have []string) ([]string, error) {
+	if s.Target != "" && !hasStage(have, s.Target) {
+		return nil, &UnknownStageError{Stage: s.Target, Have: have}
+	}
+	if len(s.Tests) == 0 {
+		if err := s.detect(have); err != nil {
+			return nil, err
+		}
+	}
+	var want []string
+	for _, t := range s.Tests {
+		if t.Stage == "" {
+			continue
+		}
+		if !hasStage(have, t.Stage) {
+			return nil, &UnknownStageError{Stage: t.Stage, Have: have}
+		}
+		if !slices.Contains(want, t.Stage) {
+			want = append(want, t.Stage)
+		}
+	}
+	return want, nil
+}
+
+func (s *Suite) detect(have []string) error {
+	if !hasStage(have, DetectedStage) {
+		return ErrNoTests
+	}
+	if s.Target == "" && strings.EqualFold(have[len(have)-1], DetectedStage) {
+		return ErrTargetIsTest
+	}
+	s.Tests = []Test{{Stage: DetectedStage}}
+	return nil
+}
+
+// hasStage compares as Dockerfiles do: names regardless of case, or the index.
+func hasStage(have []string, name string) bool {
+	for i, h := range have {
+		if strings.EqualFold(h, name) || name == fmt.Sprint(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// run is one test on one platform.
+type run struct {
+	test  Test
+	name  string
+	graph *llb.Graph
+	err   error
+	done  bool // it passed or failed, of itself
+}
+
+// Try runs every test on every platform of the image, side by side, to its end.
+// If one failed it returns a *FailedError; if the image itself could not be
+// built, that build's error.
+func (s *Suite) Try(ctx context.Context, t *llb.Trial) error {
+	var wg sync.WaitGroup
+	for _, test := range s.Tests {
+		for _, image := range t.Images {
+			r := &run{test: test, name: test.name()}
+			if len(t.Images) > 1 {
+				r.name += " (" + platforms.Format(image.Platform) + ")"
+			}
+			s.mu.Lock()
+			s.runs = append(s.runs, r)
+			s.mu.Unlock()
+			wg.Go(func() {
+				err := s.tryOne(ctx, t, r, image)
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				r.err = err
+				r.done = err == nil || ctx.Err() == nil && isTestFailure(t, err)
+			})
+		}
+	}
+	wg.Wait()
+	return s.verdict(ctx, t)
+}
+
+func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run, image *llb.Stage) error {
+	g, err := r.test.graph(ctx, t, r.name, image)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	r.graph = g
+	s.mu.Unlock()
+	_, err = t.Solve(ctx, g)
+	return err
+}
+
+func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var failed []string
+	for _, r := range s.runs {
+		if r.err == nil {
+			continue
+		}
+		if !isTestFailure(t, r.err) {
+			return r.err
+		}
+		failed = append(failed, r.name)
+	}
+	if len(failed) > 0 {
+		return &FailedError{Failed: failed, Total: len(s.runs)}
+	}
+	return nil
+}
+
+// FailedError says that tests ran and did not pass.
+type FailedError struct {
+	Failed []string
+	Total  int
+}
+
+func (e *FailedError) Error() string {
+	if e.Total == 1 {
+		return fmt.Sprintf("test %q failed", e.Failed[0])
+	}
+	return fmt.Sprintf("%d of %d tests failed: %s", len(e.Failed), e.Total, strings.Join(e.Failed, ", "))
+}
