@@ -1,6 +1,8 @@
 package llb
 
 import (
+	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +37,19 @@ func (r *Record) Vertex(dgst digest.Digest) Vertex {
 		return *v
 	}
 	return Vertex{}
+}
+
+// Failed are the steps that failed, not those that were cancelled.
+func (r *Record) Failed() []Vertex {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []Vertex
+	for _, v := range r.vertices {
+		if v.Error != "" && !strings.HasSuffix(v.Error, context.Canceled.Error()) {
+			out = append(out, *v)
+		}
+	}
+	return out
 }
 
 // Steps counts the steps that ran or came from the cache, and the latter.

@@ -49,6 +49,7 @@ type Shipment struct {
 
 	materialize func(context.Context) error
 	verdict     *future[struct{}]
+	release     func()
 }
 
 // Verdict waits until the image has been tried and returns nil if it passed.
@@ -59,6 +60,10 @@ func (s *Shipment) Verdict(ctx context.Context) error {
 
 // Materialize has the daemon fetch every layer of the image into Content.
 func (s *Shipment) Materialize(ctx context.Context) error { return s.materialize(ctx) }
+
+// Release says that no more will be read from Content, and Materialize not be
+// called. It spares the end of Ship the wait for the trial's build to be over.
+func (s *Shipment) Release() { s.release() }
 
 // Result is what a solve came to.
 type Result struct {
@@ -81,8 +86,7 @@ func Solve(ctx context.Context, c *client.Client, opt Options, ph Phases) (*Resu
 	s := &solve{
 		client: c, opt: opt, phases: ph, inputs: in,
 		bases: newBases(), status: newStatusMerge(opt.Status),
-		trial: newFuture[*Trial](), held: newFuture[*Trial](), verdict: newFuture[struct{}](),
-		shipped: make(chan struct{}),
+		trial: newFuture[*Trial](), held: newFuture[*Trial](), verdict: newFuture[struct{}](), release: newFuture[struct{}](),
 	}
 	err = s.run(ctx)
 	s.result.Record = s.status.wait()
@@ -91,7 +95,7 @@ func Solve(ctx context.Context, c *client.Client, opt Options, ph Phases) (*Resu
 
 // solve is the state of one call of Solve: two builds in one session. The image
 // build exports, and ends when the image was shipped. The trial build tries the
-// image, keeps its layers alive, and ends after the image build.
+// image and keeps its layers alive until they are shipped.
 type solve struct {
 	client *client.Client
 	opt    Options
@@ -105,7 +109,7 @@ type solve struct {
 	trial   *future[*Trial]   // the converted Dockerfile
 	held    *future[*Trial]   // the same once the trial build keeps the image alive
 	verdict *future[struct{}] // what Try said
-	shipped chan struct{}     // closed when the image build has ended
+	release *future[struct{}] // set when the trial build need not hold the image any longer
 
 	mu         sync.Mutex
 	err        error // what ended the solve, first of all
@@ -128,7 +132,7 @@ func (s *solve) run(ctx context.Context) error {
 	var imageErr, trialErr error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		defer close(s.shipped)
+		defer s.release.set(struct{}{})
 		if s.phases.Ship == nil {
 			return
 		}
@@ -238,6 +242,9 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 func (s *solve) buildTrial(ctx context.Context) error {
 	opt := s.base
 	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
+	// The image build is what the daemon's history should show, once; a
+	// record costs the daemon several syncs of its disk.
+	opt.Internal = s.phases.Ship != nil
 	_, err := s.client.Build(ctx, opt, "", s.deciding(func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		t, err := s.trialFor(ctx, c)
 		if err != nil {
@@ -247,12 +254,10 @@ func (s *solve) buildTrial(ctx context.Context) error {
 		if err := s.try(ctx, t); err != nil {
 			return nil, err
 		}
-		select {
-		case <-s.shipped:
-			return gateway.NewResult(), nil
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if _, err := s.release.get(ctx); err != nil {
+			return nil, err
 		}
+		return gateway.NewResult(), nil
 	}), s.status.stream())
 	return err
 }
@@ -333,7 +338,7 @@ func (s *solve) send(ctx context.Context, resp map[string]string) error {
 		err = s.phases.Ship(ctx, &Shipment{
 			Descriptor: desc, Response: resp,
 			Content: s.client.ContentClient(), Bases: s.bases.all(),
-			verdict: s.verdict, materialize: s.materialize,
+			verdict: s.verdict, materialize: s.materialize, release: func() { s.release.set(struct{}{}) },
 		})
 	}
 	if err != nil {

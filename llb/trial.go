@@ -35,14 +35,8 @@ type Trial struct {
 // it load one context.
 func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) (*Trial, error) {
 	t := &Trial{named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}}
-	var err error
-	if t.Images, err = cv.stages(ctx, "", cv.warn(ctx)); err != nil {
+	if err := t.convert(ctx, cv, extra); err != nil {
 		return nil, err
-	}
-	if extra != nil {
-		if err := t.convertNamed(ctx, cv, extra); err != nil {
-			return nil, err
-		}
 	}
 	if err := t.uniteContexts(); err != nil {
 		return nil, err
@@ -55,19 +49,34 @@ func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]strin
 	return t, nil
 }
 
-func (t *Trial) convertNamed(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) error {
-	have, err := stageNames(cv.src.Filename, cv.src.Data)
-	if err != nil {
-		return err
-	}
-	want, err := extra(have)
-	if err != nil {
-		return err
-	}
-	for _, name := range want {
-		if t.named[name], err = cv.stages(ctx, name, nil); err != nil {
+func (t *Trial) convert(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) error {
+	var want []string
+	if extra != nil {
+		have, err := stageNames(cv.src.Filename, cv.src.Data)
+		if err != nil {
 			return err
 		}
+		if want, err = extra(have); err != nil {
+			return err
+		}
+	}
+	named := make([][]*Stage, len(want))
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() (err error) {
+		t.Images, err = cv.stages(ctx, "", cv.warn(ctx))
+		return err
+	})
+	for i, name := range want {
+		eg.Go(func() (err error) {
+			named[i], err = cv.stages(ctx, name, nil)
+			return err
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return err
+	}
+	for i, name := range want {
+		t.named[name] = named[i]
 	}
 	return nil
 }

@@ -42,7 +42,10 @@ func usagef(hint, format string, args ...any) error {
 }
 
 // buildError is a build that failed.
-type buildError struct{ err error }
+type buildError struct {
+	err    error
+	output string // the end of what the failed steps printed
+}
 
 func (e *buildError) Error() string { return e.err.Error() }
 func (e *buildError) Unwrap() error { return e.err }

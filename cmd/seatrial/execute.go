@@ -37,6 +37,7 @@ func (p *plan) execute(ctx context.Context, std Streams) error {
 	if !p.quiet {
 		out.summary(std.Err)
 	}
+	out.failures(std.Err)
 	for _, line := range out.results() {
 		if _, werr := fmt.Fprintln(std.Out, line); werr != nil {
 			err = errors.Join(err, fmt.Errorf("printing the result: %w", werr))
@@ -71,7 +72,7 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 		out.report = p.suite.Report(res.Record)
 	}
 	out.shown = display.showsLogs
-	return p.classify(err, builder)
+	return p.classify(err, builder, res.Record)
 }
 
 // pullCredentials are those of the docker configuration, for base images.
@@ -126,6 +127,7 @@ func (p *plan) ship(ctx context.Context, s *llb.Shipment, out *outcome, display 
 	if err != nil {
 		return err
 	}
+	s.Release()
 	if err := s.Verdict(ctx); err != nil {
 		return err
 	}
@@ -174,7 +176,7 @@ func bases(list []llb.Base) []registry.Base {
 }
 
 // classify gives an error of the solve the kind that decides the exit code.
-func (p *plan) classify(err error, builder *buildkitd.Builder) error {
+func (p *plan) classify(err error, builder *buildkitd.Builder, rec *llb.Record) error {
 	var (
 		failed *testsuite.FailedError
 		push   *pushError
@@ -192,7 +194,11 @@ func (p *plan) classify(err error, builder *buildkitd.Builder) error {
 	case errors.As(err, &push):
 		return err
 	default:
-		return &buildError{err}
+		failed := &buildError{err: err}
+		for _, v := range rec.Failed() {
+			failed.output += string(v.Log)
+		}
+		return failed
 	}
 }
 

@@ -35,7 +35,7 @@ func hints(err error) []string {
 	case errors.As(err, &push):
 		return append(pushHints(err), "no tag moved")
 	case errors.As(err, &build):
-		return buildHints(err)
+		return buildHints(build)
 	}
 	return nil
 }
@@ -62,11 +62,12 @@ func pushHints(err error) []string {
 	return nil
 }
 
-func buildHints(err error) []string {
+func buildHints(err *buildError) []string {
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "no space left on device"):
-		return []string{"the builder's disk is full: buildctl prune, or give it more room"}
+	// A step that fills the disk fails with an exit code like any other.
+	case strings.Contains(strings.ToLower(text+err.output), "no space left on device"):
+		return []string{"the builder's disk is full: buildctl prune --all, or give it more room"}
 	case strings.Contains(text, "secret") && strings.Contains(text, "not found"):
 		return []string{"offer the secret with --secret id=ID,src=FILE"}
 	case strings.Contains(text, "401 Unauthorized"), strings.Contains(text, "authorization failed"), strings.Contains(text, "insufficient_scope"):

@@ -256,7 +256,7 @@ func (p *plan) dockerfile(*cli.Context) error {
 	}
 	have, err := src.Stages()
 	if err != nil {
-		return &buildError{err}
+		return &buildError{err: err}
 	}
 	return p.stages(have)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -24,9 +25,6 @@ func (o *outcome) summary(w io.Writer) {
 	if o.report != nil {
 		for _, c := range o.report.Cases {
 			summarizeCase(w, c)
-			if c.Status == testsuite.Failed && !o.shown {
-				printOutput(w, c)
-			}
 		}
 	} else if o.mode == modeRun {
 		row(w, "tested", "nothing (--untested)", "")
@@ -44,9 +42,33 @@ func (o *outcome) summary(w io.Writer) {
 	row(w, "took", o.timing(), "")
 }
 
+// failures shows the Dockerfile's lines of stages that failed, and what failed
+// tests printed, unless the display has.
+func (o *outcome) failures(w io.Writer) {
+	if o.report == nil {
+		return
+	}
+	for _, c := range o.report.Cases {
+		if c.Status != testsuite.Failed {
+			continue
+		}
+		for _, src := range c.Sources {
+			_ = src.Print(w)
+		}
+		if !o.shown {
+			printOutput(w, c)
+		}
+	}
+}
+
 func (o *outcome) summarizeBuild(w io.Writer) {
 	total, cached := o.result.Record.Steps()
 	steps := fmt.Sprintf("%s, %d cached", plural(total, "step"), cached)
+	var failed *buildError
+	if errors.As(o.err, &failed) {
+		row(w, "build", "failed after "+steps, "")
+		return
+	}
 	if o.result.Descriptor.Digest == "" {
 		row(w, "built", steps, "")
 		return
@@ -74,9 +96,9 @@ func printOutput(w io.Writer, c testsuite.Case) {
 	}
 	var b strings.Builder
 	_ = c.Output.PrintLog(&b, tailLines)
-	fmt.Fprintf(w, "          the end of its output:\n")
+	fmt.Fprintf(w, "the end of what test %q printed:\n", c.Name)
 	for _, line := range strings.Split(strings.TrimRight(sanitize(b.String()), "\n"), "\n") {
-		fmt.Fprintf(w, "          | %s\n", line)
+		fmt.Fprintf(w, "  | %s\n", line)
 	}
 }
 

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+)
+
+const plainDockerfile = "FROM busybox\nRUN true\n"
+
+// marker is a command line that no other process has.
+func marker() string { return fmt.Sprintf("sleep %d.5", 100000+time.Now().UnixNano()%100000000) }
+
+// running tells whether a process with this command line is there.
+func running(t *testing.T, line string) bool {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		dt, _ := os.ReadFile(f) // it may have ended meanwhile
+		if strings.TrimRight(strings.ReplaceAll(string(dt), "\x00", " "), " ") == line {
+			return true
+		}
+	}
+	return false
+}
+
+// goneWithin polls for the end of a process: there is no event to wait for in a
+// process that is not ours.
+func goneWithin(t *testing.T, line string, limit time.Duration) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for running(t, line) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%q still runs after %s", line, limit)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	signals := map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143}
+	onEach(t, func(t *testing.T, w *world) {
+		for sig, code := range signals {
+			t.Run(sig.String(), func(t *testing.T) {
+				ref, step := w.registry.Host+"/acme/interrupted", marker()
+				c := start(t, w.env(), "run", "-t", ref, "--test", "echo under way; exec "+step, writeProject(t, "Dockerfile", plainDockerfile))
+				c.until("under way\n")
+				if !running(t, step) {
+					t.Fatalf("%q does not run: the test would see nothing end", step)
+				}
+				c.signal(sig)
+				goneWithin(t, step, time.Second)
+				c.exits(code)
+				c.says("no tag moved", "not run")
+				if got := resolve(t.Fatalf, ref); got != "none" {
+					t.Errorf("after %s the tag is %s, want none", sig, got)
+				}
+			})
+		}
+	})
+}
+
+func TestInterruptTwiceDoesNotWait(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	// A registry that never answers: after the first signal there may be
+	// something left to wait for, after the second there is not.
+	hang := make(chan struct{})
+	stuck := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang })
+	}})
+	t.Cleanup(func() { close(hang) })
+	step := marker()
+	c := start(t, w.env(), "run", "-t", stuck.Host+"/acme/x", "--test", "echo under way; exec "+step, writeProject(t, "Dockerfile", plainDockerfile))
+	c.until("under way\n")
+	c.signal(syscall.SIGINT)
+	c.signal(syscall.SIGINT)
+	c.exits(130)
+	goneWithin(t, step, time.Second)
+}
+
+func TestBuilderDiesHalfWay(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.String(), func(t *testing.T) {
+			w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind}))
+			ref := w.registry.Host + "/acme/lost"
+			c := start(t, w.env(), "run", "-t", ref, "--test", "echo under way; sleep 1000", writeProject(t, "Dockerfile", plainDockerfile))
+			c.until("under way\n")
+			w.daemon.Kill()
+			c.exits(5)
+			c.says("was lost", w.daemon.Addr, "no tag moved")
+			if got := resolve(t.Fatalf, ref); got != "none" {
+				t.Errorf("after the builder was lost the tag is %s, want none", got)
+			}
+		})
+	}
+}
+
+// TestBuilderDiskFull gives the builder a disk of its own that is too small.
+func TestBuilderDiskFull(t *testing.T) {
+	dir := testenv.StateDir(t)
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=48m"); err != nil {
+		t.Fatalf("mounting a small disk: %v (the test needs root)", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Root, Dir: dir}))
+	ref := w.registry.Host + "/acme/full"
+	c := start(t, w.env(), "run", "-t", ref, "--test", "true",
+		writeProject(t, "Dockerfile", "FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=500\n"))
+	c.exits(3)
+	c.says("No space left on device", "the builder's disk is full", ">>> RUN dd", "no tag moved")
+	if got := resolve(t.Fatalf, ref); got != "none" {
+		t.Errorf("the tag is %s, want none", got)
+	}
+}
+
+// faulty is a registry where f may answer a request itself.
+func faulty(t *testing.T, f func(w http.ResponseWriter, r *http.Request) bool) *testenv.Registry {
+	return testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !f(w, r) {
+				next.ServeHTTP(w, r)
+			}
+		})
+	}})
+}
+
+func refuse(w http.ResponseWriter, status int, code string) bool {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"errors":[{"code":%q,"message":"refused by the test"}]}`, code)
+	return true
+}
+
+func TestRegistryRefusesManifest(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		bad := faulty(t, func(rw http.ResponseWriter, r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") && refuse(rw, http.StatusForbidden, "DENIED")
+		})
+		good := w.registry.Host + "/acme/both"
+		c := start(t, w.env(), "run", "-t", good, "-t", bad.Host+"/acme/both", "--untested", writeProject(t, "Dockerfile", plainDockerfile))
+		c.exits(6)
+		c.says(bad.Host+"/acme/both", "no tag moved")
+		if got := resolve(t.Fatalf, good); got != "none" {
+			t.Errorf("the tag on the registry that works is %s, want none", got)
+		}
+	})
+}
+
+func TestRegistryRefusesTagAfterAnotherMoved(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	bad := faulty(t, func(rw http.ResponseWriter, r *http.Request) bool {
+		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/locked") && refuse(rw, http.StatusForbidden, "DENIED")
+	})
+	good := w.registry.Host + "/acme/partial:1"
+	c := start(t, w.env(), "run", "-t", good, "-t", bad.Host+"/acme/partial:locked", "--untested", writeProject(t, "Dockerfile", plainDockerfile))
+	c.exits(7)
+	digest := resolve(t.Fatalf, good)
+	if want := good + "@" + digest + "\n"; c.out.String() != want {
+		t.Errorf("standard output = %q, want the one that moved: %q", c.out.String(), want)
+	}
+	c.says("partial:locked", "moved already: "+good)
+}
+
+// login writes a docker configuration with credentials for a registry.
+func login(t *testing.T, host, user, password string) string {
+	t.Helper()
+	dir := t.TempDir()
+	config := fmt.Sprintf(`{"auths":{%q:{"username":%q,"password":%q}}}`, host, user, password)
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "DOCKER_CONFIG=" + dir
+}
+
+func TestCredentials(t *testing.T) {
+	const password = "pa55-of-the-test"
+	for name, auth := range map[string]testenv.Auth{"basic": testenv.AuthBasic, "token": testenv.AuthToken} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
+			private := testenv.StartRegistry(t, testenv.RegistryOptions{Auth: auth, User: "captain", Password: password})
+			ref := private.Host + "/acme/private"
+			project := writeProject(t, "Dockerfile", plainDockerfile)
+
+			anonymous := start(t, w.env(), "run", "-t", ref, "--untested", project)
+			anonymous.exits(6)
+			anonymous.says("docker login "+private.Host, "no tag moved")
+
+			wrong := start(t, append(w.env(), login(t, private.Host, "captain", "wr0ng-secret")), "run", "-t", ref, "--untested", project)
+			wrong.exits(6)
+			wrong.says("were refused")
+			if strings.Contains(wrong.stderr(), "wr0ng-secret") {
+				t.Errorf("the password is in the output:\n%s", wrong.stderr())
+			}
+
+			right := append(w.env(), login(t, private.Host, "captain", password))
+			pushed := start(t, right, "run", "-t", ref, "--untested", project)
+			pushed.exits(0)
+
+			// The same registry as the place of a base image: the builder
+			// may pull from there with what the session lends it.
+			child := writeProject(t, "Dockerfile", "FROM "+ref+"\nRUN echo child\n")
+			pulled := start(t, right, "run", "-t", private.Host+"/acme/child", "--test", "true", child)
+			pulled.exits(0)
+			if strings.Contains(pulled.stderr()+pushed.stderr(), password) {
+				t.Errorf("the password is in the output:\n%s", pulled.stderr())
+			}
+		})
+	}
+}
+
+// TestBuilderGetsNoTokenThatPushes looks at who asks the token server for what.
+func TestBuilderGetsNoCredentialsForTheDestination(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
+	const password = "pa55-of-the-test"
+	private := testenv.StartRegistry(t, testenv.RegistryOptions{Auth: testenv.AuthBasic, User: "captain", Password: password})
+	project := writeProject(t, "Dockerfile", plainDockerfile)
+	c := start(t, append(w.env(), login(t, private.Host, "captain", password)), "run", "-t", private.Host+"/acme/app", "--untested", project)
+	c.exits(0)
+	if log := w.daemon.Log(); strings.Contains(log, private.Host) || strings.Contains(log, password) {
+		t.Errorf("the builder heard of the destination %s:\n%s", private.Host, log)
+	}
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+)
+
+// testMain lets testscript run this binary as the command, and testenv clean up.
+type testMain struct{ m *testing.M }
+
+func (t testMain) Run() int { return testenv.Run(t.m) }
+
+func TestMain(m *testing.M) {
+	testscript.Main(testMain{m}, map[string]func(){"seatrial": main})
+}
+
+// kinds are the builders that every story is told on.
+var kinds = []testenv.Kind{testenv.Root, testenv.Rootless}
+
+// TestScripts tells the user stories of testdata/script, each on a rootful and
+// on a rootless buildkitd, with two registries. In a script, the image "busybox"
+// is there under its own name, $REGISTRY and $OTHER are registries, and
+// BUILDKIT_HOST is set.
+func TestScripts(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.String(), func(t *testing.T) {
+			daemon := testenv.SharedDaemon(t, kind)
+			testscript.Run(t, testscript.Params{
+				Dir: "testdata/script",
+				Setup: func(e *testscript.Env) error {
+					setUp(e, daemon)
+					return nil
+				},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"exits":   cmdExits,
+					"resolve": cmdResolve,
+				},
+			})
+		})
+	}
+}
+
+func setUp(e *testscript.Env, daemon *testenv.Daemon) {
+	t := e.T().(testing.TB)
+	first, second := testenv.StartRegistry(t, testenv.RegistryOptions{}), testenv.StartRegistry(t, testenv.RegistryOptions{})
+	testenv.Push(t, first.Host+"/library/busybox", testenv.BusyboxImage(t))
+	e.Setenv("REGISTRY", first.Host)
+	e.Setenv("OTHER", second.Host)
+	e.Setenv("BUILDKIT_HOST", daemon.Addr)
+	e.Setenv("HOME", e.WorkDir)
+	e.Setenv("DOCKER_CONFIG", e.WorkDir)
+	e.Setenv("SEATRIAL_BUILD_CONTEXT", "busybox=docker-image://"+first.Host+"/library/busybox")
+	e.Setenv("NONCE", strconv.FormatInt(time.Now().UnixNano(), 36)) // to make a step new to a shared daemon
+}
+
+// cmdExits is "exits CODE COMMAND ARG…": it runs the command and checks its exit
+// code.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARG…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code = %d, want %d", got, want)
+	}
+}
+
+// cmdResolve is "resolve VARIABLE REFERENCE": it sets the variable to the
+// digest that a registry has for the reference, or to "none".
+func cmdResolve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: resolve VARIABLE REFERENCE")
+	}
+	ts.Setenv(args[0], resolve(ts.Fatalf, args[1]))
+}
+
+// resolve is the digest behind a reference, "none" if there is nothing.
+func resolve(fatalf func(string, ...any), reference string, opts ...remote.Option) string {
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		fatalf("%v", err)
+	}
+	desc, err := remote.Head(ref, opts...)
+	if err != nil {
+		if strings.Contains(err.Error(), "404") {
+			return "none"
+		}
+		fatalf("%v", err)
+	}
+	return desc.Digest.String()
+}
+
+// writeProject makes a directory with files: name, content, name, content, …
+func writeProject(t *testing.T, files ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for i := 0; i+1 < len(files); i += 2 {
+		if err := os.WriteFile(fmt.Sprintf("%s/%s", dir, files[i]), []byte(files[i+1]), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

@@ -1,0 +1,394 @@
+package llb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	iofs "io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	contentapi "github.com/containerd/containerd/api/services/content/v1"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/errdefs"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/tonistiigi/fsutil"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// onEach runs a test on a rootful and a rootless buildkitd, and on one from
+// before v0.32, which calls no finalize callback.
+func onEach(t *testing.T, f func(t *testing.T, c *client.Client)) {
+	t.Run("root", func(t *testing.T) { f(t, dial(t, testenv.SharedDaemon(t, testenv.Root))) })
+	t.Run("rootless", func(t *testing.T) { f(t, dial(t, testenv.SharedDaemon(t, testenv.Rootless))) })
+	t.Run("v0.31", func(t *testing.T) { f(t, dial(t, oldDaemon(t))) })
+}
+
+// oldDaemon is a buildkitd of hack/compat.
+func oldDaemon(t *testing.T) *testenv.Daemon {
+	return testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Root, Binary: testenv.Binary(t, "buildkitd-old")})
+}
+
+func dial(t *testing.T, d *testenv.Daemon) *client.Client {
+	t.Helper()
+	c, err := client.New(context.Background(), d.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// base pushes the image busybox and returns its reference.
+func base(t *testing.T) string {
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
+	return testenv.Push(t, reg.Host+"/library/busybox", testenv.BusyboxImage(t)).Context().Name() + ":latest"
+}
+
+// options build dir with the image busybox under its own name.
+func options(t *testing.T, dir string) Options {
+	return Options{Context: dir, NamedContexts: map[string]string{"busybox": "docker-image://" + base(t)}}
+}
+
+// nonce makes a step that no build before had.
+func nonce(t *testing.T) string { return "RUN : " + path.Base(t.TempDir()) + t.TempDir() }
+
+func TestShipStartsBeforeTheVerdict(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		shipping := make(chan struct{})
+		var told []string
+		opt := options(t, project(t, "Dockerfile", "FROM busybox\n"+nonce(t)+"\n"))
+		res, err := Solve(context.Background(), c, opt, Phases{
+			Try: func(ctx context.Context, tr *Trial) error {
+				select {
+				case <-shipping: // the image is being shipped while it is tried
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				told = append(told, "tried")
+				return nil
+			},
+			Ship: func(ctx context.Context, s *Shipment) error {
+				close(shipping)
+				if err := s.Verdict(ctx); err != nil {
+					return err
+				}
+				told = append(told, "verdict")
+				return nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"tried", "verdict"}; !slices.Equal(told, want) {
+			t.Errorf("order = %q, want %q", told, want)
+		}
+		if res.Descriptor.Digest == "" {
+			t.Error("Solve() gives no descriptor")
+		}
+	})
+}
+
+func TestVerdictIsTheError(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		bad := errors.New("it leaks")
+		shipping := make(chan struct{})
+		var verdict error
+		opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN true\n"))
+		_, err := Solve(context.Background(), c, opt, Phases{
+			Try: func(context.Context, *Trial) error { <-shipping; return bad },
+			Ship: func(ctx context.Context, s *Shipment) error {
+				close(shipping)
+				verdict = s.Verdict(ctx)
+				return verdict
+			},
+		})
+		if verdict != bad || err != bad {
+			t.Errorf("Verdict() = %v and Solve() = %v, want both to be %v itself", verdict, err, bad)
+		}
+	})
+}
+
+func TestShipErrorIsTheError(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		bad := errors.New("the crane is broken")
+		opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN true\n"))
+		_, err := Solve(context.Background(), c, opt, Phases{
+			Ship: func(context.Context, *Shipment) error { return bad },
+		})
+		if err != bad {
+			t.Errorf("Solve() = %v, want %v itself", err, bad)
+		}
+	})
+}
+
+// TestSharedStepsRunOnce has a stage and the image build on one slow step, and a
+// command on the image: all of them in builds of their own.
+func TestSharedStepsRunOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		var mu sync.Mutex
+		ran := 0
+		opt := options(t, project(t, "Dockerfile",
+			"FROM busybox AS base\nCOPY a /\n"+nonce(t)+" && sleep 0.3 && echo shared-step-ran\nFROM base AS check\nCOPY b /\nRUN test -e /b\nFROM base\n",
+			"a", "", "b", ""))
+		opt.Status = func(st *client.SolveStatus) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, l := range st.Logs {
+				ran += strings.Count(string(l.Data), "shared-step-ran")
+			}
+		}
+		_, err := Solve(context.Background(), c, opt, Phases{
+			Stages: func([]string) ([]string, error) { return []string{"check"}, nil },
+			Try: func(ctx context.Context, tr *Trial) error {
+				st, err := tr.Stage("check", tr.Images[0].Platform)
+				if err != nil {
+					return err
+				}
+				g, err := tr.StageGraph(st)
+				if err != nil {
+					return err
+				}
+				if len(g.Commands) != 1 || len(g.Vertices) != 2 {
+					return fmt.Errorf("the stage has %d vertices of its own and %d commands, want 2 and 1", len(g.Vertices), len(g.Commands))
+				}
+				_, err = tr.Solve(ctx, g)
+				return err
+			},
+			Ship: func(ctx context.Context, s *Shipment) error { return s.Verdict(ctx) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ran != 1 {
+			t.Errorf("the shared step was seen to run %d times, want 1", ran)
+		}
+	})
+}
+
+// TestBlobsOutliveAPrune empties the builder's cache while the image is shipped.
+func TestBlobsOutliveAPrune(t *testing.T) {
+	for name, daemon := range map[string]func(*testing.T) *testenv.Daemon{
+		"new": func(t *testing.T) *testenv.Daemon {
+			return testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Root})
+		},
+		"v0.31": oldDaemon,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, daemon(t))
+			opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN echo layer >/layer\n"))
+			_, err := Solve(context.Background(), c, opt, Phases{
+				Ship: func(ctx context.Context, s *Shipment) error {
+					if err := c.Prune(ctx, nil, client.PruneAll); err != nil {
+						return err
+					}
+					return readImage(ctx, s.Content, s.Descriptor)
+				},
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// readImage reads a manifest and every blob that it names.
+func readImage(ctx context.Context, c contentapi.ContentClient, desc ocispecs.Descriptor) error {
+	dt, err := readBlob(ctx, c, desc.Digest)
+	if err != nil {
+		return err
+	}
+	var m ocispecs.Manifest
+	if err := json.Unmarshal(dt, &m); err != nil {
+		return err
+	}
+	if len(m.Layers) != 2 {
+		return fmt.Errorf("the image has %d layers, want 2", len(m.Layers))
+	}
+	for _, l := range append(m.Layers, m.Config) {
+		if _, err := readBlob(ctx, c, l.Digest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readBlob(ctx context.Context, c contentapi.ContentClient, dgst digest.Digest) ([]byte, error) {
+	stream, err := c.Read(ctx, &contentapi.ReadContentRequest{Digest: dgst.String()})
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for {
+		resp, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading blob %s: %w", dgst, err)
+		}
+		out = append(out, resp.Data...)
+	}
+}
+
+// TestMaterialize ships an image whose base layers the builder never needed.
+func TestMaterialize(t *testing.T) {
+	c := dial(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Rootless}))
+	opt := options(t, project(t, "Dockerfile", "FROM busybox\nCOPY --link a /\n", "a", ""))
+	_, err := Solve(context.Background(), c, opt, Phases{
+		Ship: func(ctx context.Context, s *Shipment) error {
+			if err := readImage(ctx, s.Content, s.Descriptor); err == nil {
+				t.Error("the base layer is there already: the test shows nothing")
+			}
+			if len(s.Bases) != 1 || !strings.HasSuffix(s.Bases[0].Reference, "/library/busybox:latest") || s.Bases[0].Digest == "" {
+				t.Errorf("Bases = %+v, want busybox with its digest", s.Bases)
+			}
+			if err := s.Materialize(ctx); err != nil {
+				return err
+			}
+			return readImage(ctx, s.Content, s.Descriptor)
+		},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBuildErrorHasItsLines(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN true\nRUN echo it broke && exit 7\n"))
+		res, err := Solve(context.Background(), c, opt, Phases{
+			Try:  func(ctx context.Context, _ *Trial) error { <-ctx.Done(); return ctx.Err() },
+			Ship: func(context.Context, *Shipment) error { t.Error("Ship was called"); return nil },
+		})
+		sources := errdefs.Sources(err)
+		if len(sources) != 1 || sources[0].Ranges[0].Start.Line != 3 {
+			t.Fatalf("Solve() = %v with sources %v, want line 3", err, sources)
+		}
+		failed := res.Record.Failed()
+		if len(failed) != 1 || !strings.Contains(string(failed[0].Log), "it broke") {
+			t.Errorf("Failed() = %+v, want the step with its output", failed)
+		}
+	})
+}
+
+func TestCancelledSolveSaysWhy(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		why := errors.New("the tide went out")
+		ctx, cancel := context.WithCancelCause(context.Background())
+		opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN true\n"))
+		_, err := Solve(ctx, c, opt, Phases{
+			Try:  func(ctx context.Context, _ *Trial) error { cancel(why); <-ctx.Done(); return ctx.Err() },
+			Ship: func(ctx context.Context, s *Shipment) error { return s.Verdict(ctx) },
+		})
+		if !errors.Is(err, why) {
+			t.Errorf("Solve() = %v, want %v", err, why)
+		}
+	})
+}
+
+// TestFrontendEqualsBuiltIn compares image digests with those of the daemon's own
+// frontend.
+func TestFrontendEqualsBuiltIn(t *testing.T) {
+	c := dial(t, testenv.SharedDaemon(t, testenv.Root))
+	image := base(t)
+	for name, dockerfile := range map[string]string{
+		"plain":     "FROM busybox\nENV A=b\nWORKDIR /srv\nCOPY . .\nRUN echo $A >out\nUSER app\nCMD [\"true\"]\n",
+		"args":      "ARG V=1\nFROM busybox\nARG V\nLABEL v=$V\nRUN echo $V >/v\n",
+		"stages":    "FROM busybox AS a\nRUN echo a >/a\nFROM busybox\nCOPY --from=a /a /b\n",
+		"heredoc":   "FROM busybox\nRUN <<EOF\necho one\necho two >/two\nEOF\nCOPY <<E /three\nthree\nE\n",
+		"scratch":   "FROM scratch\nCOPY file /\n",
+		"link":      "FROM busybox\nCOPY --link file /linked\nHEALTHCHECK CMD true\n",
+		"syntax":    "# syntax=docker/dockerfile:1.4\nFROM busybox\nRUN echo hi >/hi\n",
+		"platforms": "FROM --platform=$BUILDPLATFORM busybox\nARG TARGETARCH\nRUN echo $TARGETARCH >/arch\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := project(t, "Dockerfile", dockerfile, "file", "content", "sub/other", "x", ".dockerignore", "Dockerfile\n")
+			attrs := map[string]string{"context:busybox": "docker-image://" + image, "build-arg:V": "2", "label:org.example": "x"}
+			if got, want := frontendDigest(t, c, dir, attrs, Frontend), frontendDigest(t, c, dir, attrs, nil); got != want {
+				t.Errorf("digest = %s, want the built-in frontend's %s", got, want)
+			}
+		})
+	}
+}
+
+// frontendDigest builds dir by f, or by the daemon's own frontend if f is nil.
+func frontendDigest(t *testing.T, c *client.Client, dir string, attrs map[string]string, f gateway.BuildFunc) string {
+	t.Helper()
+	fs, err := fsutil.NewFS(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := client.SolveOpt{
+		FrontendAttrs: map[string]string{},
+		LocalMounts:   map[string]fsutil.FS{"context": fs, "dockerfile": fs},
+		Exports:       []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{}}},
+	}
+	for k, v := range attrs {
+		opt.FrontendAttrs[k] = v
+	}
+	var resp *client.SolveResponse
+	if f != nil {
+		resp, err = c.Build(context.Background(), opt, "", f, nil)
+	} else {
+		// A syntax line would have the daemon fetch that frontend.
+		opt.FrontendAttrs["cmdline"] = ""
+		opt.Frontend = "dockerfile.v0"
+		resp, err = c.Solve(context.Background(), nil, opt, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.ExporterResponse[exptypes.ExporterImageDigestKey]
+}
+
+func TestSyntaxOfOthersIsRefused(t *testing.T) {
+	c := dial(t, testenv.SharedDaemon(t, testenv.Root))
+	opt := options(t, project(t, "Dockerfile", "# syntax=example.com/evil/frontend\nFROM busybox\n"))
+	_, err := Solve(context.Background(), c, opt, Phases{})
+	var syntax *SyntaxError
+	if !errors.As(err, &syntax) || syntax.Frontend != "example.com/evil/frontend" {
+		t.Errorf("Solve() = %v, want a *SyntaxError that names the frontend", err)
+	}
+}
+
+// TestIgnoreFileHoldsAgainstTheDaemon reads the context as a daemon does that
+// sends no exclude patterns.
+func TestIgnoreFileHoldsAgainstTheDaemon(t *testing.T) {
+	dir := project(t, "Dockerfile", "FROM busybox\n", ".dockerignore", "secret*\n!secret.pub\n", "secret.key", "x", "secret.pub", "y", "app", "z")
+	in, err := newInputs(Options{Context: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := &fsutil.FilterOpt{}
+	if err := in.enforceIgnore("context", opt); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := fsutil.NewFilterFS(in.dirs["context"], opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = shown.Walk(context.Background(), "", func(path string, _ iofs.DirEntry, err error) error {
+		got = append(got, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	if want := []string{".dockerignore", "Dockerfile", "app", "secret.pub"}; !slices.Equal(got, want) {
+		t.Errorf("the daemon sees %q, want %q", got, want)
+	}
+}
