@@ -68,7 +68,7 @@ func TestShipStartsBeforeTheVerdict(t *testing.T) {
 	onEach(t, func(t *testing.T, c *client.Client) {
 		shipping := make(chan struct{})
 		var told []string
-		opt := options(t, project(t, "Dockerfile", "FROM busybox\n"+nonce(t)+"\n"))
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\n"+nonce(t)+"\n"))
 		res, err := Solve(context.Background(), c, opt, Phases{
 			Try: func(ctx context.Context, tr *Trial) error {
 				select {
@@ -105,7 +105,7 @@ func TestVerdictIsTheError(t *testing.T) {
 		bad := errors.New("it leaks")
 		shipping := make(chan struct{})
 		var verdict error
-		opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN true\n"))
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN true\n"))
 		_, err := Solve(context.Background(), c, opt, Phases{
 			Try: func(context.Context, *Trial) error { <-shipping; return bad },
 			Ship: func(ctx context.Context, s *Shipment) error {
@@ -123,7 +123,7 @@ func TestVerdictIsTheError(t *testing.T) {
 func TestShipErrorIsTheError(t *testing.T) {
 	onEach(t, func(t *testing.T, c *client.Client) {
 		bad := errors.New("the crane is broken")
-		opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN true\n"))
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN true\n"))
 		_, err := Solve(context.Background(), c, opt, Phases{
 			Ship: func(context.Context, *Shipment) error { return bad },
 		})
@@ -139,7 +139,7 @@ func TestSharedStepsRunOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, c *client.Client) {
 		var mu sync.Mutex
 		ran := 0
-		opt := options(t, project(t, "Dockerfile",
+		opt := options(t, testenv.Dir(t, "Dockerfile",
 			"FROM busybox AS base\nCOPY a /\n"+nonce(t)+" && sleep 0.3 && echo shared-step-ran\nFROM base AS check\nCOPY b /\nRUN test -e /b\nFROM base\n",
 			"a", "", "b", ""))
 		opt.Status = func(st *client.SolveStatus) {
@@ -187,7 +187,7 @@ func TestBlobsOutliveAPrune(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, daemon(t))
-			opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN echo layer >/layer\n"))
+			opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN echo layer >/layer\n"))
 			_, err := Solve(context.Background(), c, opt, Phases{
 				Ship: func(ctx context.Context, s *Shipment) error {
 					if err := c.Prune(ctx, nil, client.PruneAll); err != nil {
@@ -245,7 +245,7 @@ func readBlob(ctx context.Context, c contentapi.ContentClient, dgst digest.Diges
 // TestMaterialize ships an image whose base layers the builder never needed.
 func TestMaterialize(t *testing.T) {
 	c := dial(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Rootless}))
-	opt := options(t, project(t, "Dockerfile", "FROM busybox\nCOPY --link a /\n", "a", ""))
+	opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nCOPY --link a /\n", "a", ""))
 	_, err := Solve(context.Background(), c, opt, Phases{
 		Ship: func(ctx context.Context, s *Shipment) error {
 			if err := readImage(ctx, s.Content, s.Descriptor); err == nil {
@@ -267,7 +267,7 @@ func TestMaterialize(t *testing.T) {
 
 func TestBuildErrorHasItsLines(t *testing.T) {
 	onEach(t, func(t *testing.T, c *client.Client) {
-		opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN true\nRUN echo it broke && exit 7\n"))
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN true\nRUN echo it broke && exit 7\n"))
 		res, err := Solve(context.Background(), c, opt, Phases{
 			Try:  func(ctx context.Context, _ *Trial) error { <-ctx.Done(); return ctx.Err() },
 			Ship: func(context.Context, *Shipment) error { t.Error("Ship was called"); return nil },
@@ -287,7 +287,7 @@ func TestCancelledSolveSaysWhy(t *testing.T) {
 	onEach(t, func(t *testing.T, c *client.Client) {
 		why := errors.New("the tide went out")
 		ctx, cancel := context.WithCancelCause(context.Background())
-		opt := options(t, project(t, "Dockerfile", "FROM busybox\nRUN true\n"))
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN true\n"))
 		_, err := Solve(ctx, c, opt, Phases{
 			Try:  func(ctx context.Context, _ *Trial) error { cancel(why); <-ctx.Done(); return ctx.Err() },
 			Ship: func(ctx context.Context, s *Shipment) error { return s.Verdict(ctx) },
@@ -314,7 +314,7 @@ func TestFrontendEqualsBuiltIn(t *testing.T) {
 		"platforms": "FROM --platform=$BUILDPLATFORM busybox\nARG TARGETARCH\nRUN echo $TARGETARCH >/arch\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := project(t, "Dockerfile", dockerfile, "file", "content", "sub/other", "x", ".dockerignore", "Dockerfile\n")
+			dir := testenv.Dir(t, "Dockerfile", dockerfile, "file", "content", "sub/other", "x", ".dockerignore", "Dockerfile\n")
 			attrs := map[string]string{"context:busybox": "docker-image://" + image, "build-arg:V": "2", "label:org.example": "x"}
 			if got, want := frontendDigest(t, c, dir, attrs, Frontend), frontendDigest(t, c, dir, attrs, nil); got != want {
 				t.Errorf("digest = %s, want the built-in frontend's %s", got, want)
@@ -355,7 +355,7 @@ func frontendDigest(t *testing.T, c *client.Client, dir string, attrs map[string
 
 func TestSyntaxOfOthersIsRefused(t *testing.T) {
 	c := dial(t, testenv.SharedDaemon(t, testenv.Root))
-	opt := options(t, project(t, "Dockerfile", "# syntax=example.com/evil/frontend\nFROM busybox\n"))
+	opt := options(t, testenv.Dir(t, "Dockerfile", "# syntax=example.com/evil/frontend\nFROM busybox\n"))
 	_, err := Solve(context.Background(), c, opt, Phases{})
 	var syntax *SyntaxError
 	if !errors.As(err, &syntax) || syntax.Frontend != "example.com/evil/frontend" {
@@ -366,7 +366,7 @@ func TestSyntaxOfOthersIsRefused(t *testing.T) {
 // TestIgnoreFileHoldsAgainstTheDaemon reads the context as a daemon does that
 // sends no exclude patterns.
 func TestIgnoreFileHoldsAgainstTheDaemon(t *testing.T) {
-	dir := project(t, "Dockerfile", "FROM busybox\n", ".dockerignore", "secret*\n!secret.pub\n", "secret.key", "x", "secret.pub", "y", "app", "z")
+	dir := testenv.Dir(t, "Dockerfile", "FROM busybox\n", ".dockerignore", "secret*\n!secret.pub\n", "secret.key", "x", "secret.pub", "y", "app", "z")
 	in, err := newInputs(Options{Context: dir})
 	if err != nil {
 		t.Fatal(err)

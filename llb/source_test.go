@@ -10,23 +10,9 @@ import (
 	"testing"
 
 	"github.com/moby/buildkit/solver/errdefs"
-)
 
-// project makes a directory with files: name, content, name, content, …
-func project(t *testing.T, files ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for i := 0; i+1 < len(files); i += 2 {
-		path := filepath.Join(dir, files[i])
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(files[i+1]), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
+	"github.com/seatrial/seatrial/hack/testenv"
+)
 
 func TestReadSource(t *testing.T) {
 	for _, test := range []struct {
@@ -42,7 +28,7 @@ func TestReadSource(t *testing.T) {
 		{"own ignore file", []string{"sub/D", "FROM c", "sub/D.dockerignore", "own", ".dockerignore", "general"}, "sub/D", "FROM c", []string{"own"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir := project(t, test.files...)
+			dir := testenv.Dir(t, test.files...)
 			if test.dockerfile != "" {
 				test.dockerfile = filepath.Join(dir, test.dockerfile)
 			}
@@ -58,7 +44,7 @@ func TestReadSource(t *testing.T) {
 }
 
 func TestReadSourceErrors(t *testing.T) {
-	file := filepath.Join(project(t, "file", ""), "file")
+	file := filepath.Join(testenv.Dir(t, "file", ""), "file")
 	for _, test := range []struct {
 		name, dir, dockerfile string
 		is                    error
@@ -67,7 +53,7 @@ func TestReadSourceErrors(t *testing.T) {
 		{"no context", "/nonexistent", "", fs.ErrNotExist, "/nonexistent"},
 		{"context is a file", file, "", nil, "not a directory"},
 		{"no Dockerfile", t.TempDir(), "", fs.ErrNotExist, "Dockerfile"},
-		{"pattern", project(t, "Dockerfile", "FROM a", ".dockerignore", "ok\n\n[a-\n"), "", nil, `.dockerignore:3: pattern "[a-"`},
+		{"pattern", testenv.Dir(t, "Dockerfile", "FROM a", ".dockerignore", "ok\n\n[a-\n"), "", nil, `.dockerignore:3: pattern "[a-"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := ReadSource(test.dir, test.dockerfile)

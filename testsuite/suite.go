@@ -200,7 +200,11 @@ type FailedError struct {
 
 func (e *FailedError) Error() string {
 	if e.Total == 1 {
-		return fmt.Sprintf("test %q failed", e.Failed[0])
+		return fmt.Sprintf("test %q failed", display(e.Failed[0]))
 	}
-	return fmt.Sprintf("%d of %d tests failed: %s", len(e.Failed), e.Total, strings.Join(e.Failed, ", "))
+	names := make([]string, len(e.Failed))
+	for i, name := range e.Failed {
+		names[i] = display(name)
+	}
+	return fmt.Sprintf("%d of %d tests failed: %s", len(e.Failed), e.Total, strings.Join(names, ", "))
 }

@@ -53,7 +53,7 @@ func TestInterrupt(t *testing.T) {
 		for sig, code := range signals {
 			t.Run(sig.String(), func(t *testing.T) {
 				ref, step := w.registry.Host+"/acme/interrupted", marker()
-				c := start(t, w.env(), "run", "-t", ref, "--test", "echo under way; exec "+step, writeProject(t, "Dockerfile", plainDockerfile))
+				c := start(t, w.env(), "run", "-t", ref, "--test", "echo under way; exec "+step, testenv.Dir(t, "Dockerfile", plainDockerfile))
 				c.until("under way\n")
 				if !running(t, step) {
 					t.Fatalf("%q does not run: the test would see nothing end", step)
@@ -80,7 +80,7 @@ func TestInterruptTwiceDoesNotWait(t *testing.T) {
 	}})
 	t.Cleanup(func() { close(hang) })
 	step := marker()
-	c := start(t, w.env(), "run", "-t", stuck.Host+"/acme/x", "--test", "echo under way; exec "+step, writeProject(t, "Dockerfile", plainDockerfile))
+	c := start(t, w.env(), "run", "-t", stuck.Host+"/acme/x", "--test", "echo under way; exec "+step, testenv.Dir(t, "Dockerfile", plainDockerfile))
 	c.until("under way\n")
 	c.signal(syscall.SIGINT)
 	c.signal(syscall.SIGINT)
@@ -93,7 +93,7 @@ func TestBuilderDiesHalfWay(t *testing.T) {
 		t.Run(kind.String(), func(t *testing.T) {
 			w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind}))
 			ref := w.registry.Host + "/acme/lost"
-			c := start(t, w.env(), "run", "-t", ref, "--test", "echo under way; sleep 1000", writeProject(t, "Dockerfile", plainDockerfile))
+			c := start(t, w.env(), "run", "-t", ref, "--test", "echo under way; sleep 1000", testenv.Dir(t, "Dockerfile", plainDockerfile))
 			c.until("under way\n")
 			w.daemon.Kill()
 			c.exits(5)
@@ -115,7 +115,7 @@ func TestBuilderDiskFull(t *testing.T) {
 	w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Root, Dir: dir}))
 	ref := w.registry.Host + "/acme/full"
 	c := start(t, w.env(), "run", "-t", ref, "--test", "true",
-		writeProject(t, "Dockerfile", "FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=500\n"))
+		testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=500\n"))
 	c.exits(3)
 	c.says("No space left on device", "the builder's disk is full", ">>> RUN dd", "no tag moved")
 	if got := resolve(t.Fatalf, ref); got != "none" {
@@ -147,7 +147,7 @@ func TestRegistryRefusesManifest(t *testing.T) {
 			return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") && refuse(rw, http.StatusForbidden, "DENIED")
 		})
 		good := w.registry.Host + "/acme/both"
-		c := start(t, w.env(), "run", "-t", good, "-t", bad.Host+"/acme/both", "--untested", writeProject(t, "Dockerfile", plainDockerfile))
+		c := start(t, w.env(), "run", "-t", good, "-t", bad.Host+"/acme/both", "--untested", testenv.Dir(t, "Dockerfile", plainDockerfile))
 		c.exits(6)
 		c.says(bad.Host+"/acme/both", "no tag moved")
 		if got := resolve(t.Fatalf, good); got != "none" {
@@ -162,7 +162,7 @@ func TestRegistryRefusesTagAfterAnotherMoved(t *testing.T) {
 		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/locked") && refuse(rw, http.StatusForbidden, "DENIED")
 	})
 	good := w.registry.Host + "/acme/partial:1"
-	c := start(t, w.env(), "run", "-t", good, "-t", bad.Host+"/acme/partial:locked", "--untested", writeProject(t, "Dockerfile", plainDockerfile))
+	c := start(t, w.env(), "run", "-t", good, "-t", bad.Host+"/acme/partial:locked", "--untested", testenv.Dir(t, "Dockerfile", plainDockerfile))
 	c.exits(7)
 	digest := resolve(t.Fatalf, good)
 	if want := good + "@" + digest + "\n"; c.out.String() != want {
@@ -189,7 +189,7 @@ func TestCredentials(t *testing.T) {
 			w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
 			private := testenv.StartRegistry(t, testenv.RegistryOptions{Auth: auth, User: "captain", Password: password})
 			ref := private.Host + "/acme/private"
-			project := writeProject(t, "Dockerfile", plainDockerfile)
+			project := testenv.Dir(t, "Dockerfile", plainDockerfile)
 
 			anonymous := start(t, w.env(), "run", "-t", ref, "--untested", project)
 			anonymous.exits(6)
@@ -208,7 +208,7 @@ func TestCredentials(t *testing.T) {
 
 			// The same registry as the place of a base image: the builder
 			// may pull from there with what the session lends it.
-			child := writeProject(t, "Dockerfile", "FROM "+ref+"\nRUN echo child\n")
+			child := testenv.Dir(t, "Dockerfile", "FROM "+ref+"\nRUN echo child\n")
 			pulled := start(t, right, "run", "-t", private.Host+"/acme/child", "--test", "true", child)
 			pulled.exits(0)
 			if strings.Contains(pulled.stderr()+pushed.stderr(), password) {
@@ -223,7 +223,7 @@ func TestBuilderGetsNoCredentialsForTheDestination(t *testing.T) {
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
 	const password = "pa55-of-the-test"
 	private := testenv.StartRegistry(t, testenv.RegistryOptions{Auth: testenv.AuthBasic, User: "captain", Password: password})
-	project := writeProject(t, "Dockerfile", plainDockerfile)
+	project := testenv.Dir(t, "Dockerfile", plainDockerfile)
 	c := start(t, append(w.env(), login(t, private.Host, "captain", password)), "run", "-t", private.Host+"/acme/app", "--untested", project)
 	c.exits(0)
 	if log := w.daemon.Log(); strings.Contains(log, private.Host) || strings.Contains(log, password) {

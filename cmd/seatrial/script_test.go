@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -108,16 +106,4 @@ func resolve(fatalf func(string, ...any), reference string, opts ...remote.Optio
 		fatalf("%v", err)
 	}
 	return desc.Digest.String()
-}
-
-// writeProject makes a directory with files: name, content, name, content, …
-func writeProject(t *testing.T, files ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for i := 0; i+1 < len(files); i += 2 {
-		if err := os.WriteFile(fmt.Sprintf("%s/%s", dir, files[i]), []byte(files[i+1]), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }

@@ -118,7 +118,7 @@ func (o *outcome) timing() string {
 }
 
 func row(w io.Writer, what, thing, note string) {
-	line := fmt.Sprintf("%8s  %s", what, thing)
+	line := fmt.Sprintf("%6s  %s", what, thing)
 	if note != "" {
 		line += "  " + note
 	}

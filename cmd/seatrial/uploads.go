@@ -32,6 +32,9 @@ func newUploads(d *display) *uploads {
 
 // progress is called by the push, from several goroutines.
 func (u *uploads) progress(p registry.Progress) {
+	if p.State == registry.StateStarted {
+		return // it is not known yet whether there is anything to send
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	st := &client.SolveStatus{}
@@ -80,14 +83,14 @@ func advance(blob *client.VertexStatus, p registry.Progress) bool {
 	last := blob.Timestamp
 	blob.Total, blob.Current = p.Size, p.Sent
 	switch p.State {
-	case registry.StateStarted, registry.StateUploading:
+	case registry.StateUploading:
 		if time.Since(last) < uploadStep {
 			return false
 		}
 	default:
 		blob.Current, blob.Completed = p.Size, now()
 		if p.State != registry.StateDone {
-			blob.ID = p.Digest.String() + " " + string(p.State)
+			blob.ID = string(p.State) + " " + p.Digest.String()
 		}
 	}
 	blob.Timestamp = time.Now()
