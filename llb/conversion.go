@@ -56,6 +56,9 @@ type Stage struct {
 	def    *bkllb.Definition
 }
 
+// IgnoresCache tells that the stage is built anew whatever the cache has.
+func (s *Stage) IgnoresCache() bool { return s.result.IsIgnoreCache }
+
 // platforms are the targets; one nil stands for the daemon's own.
 func (cv *conversion) platforms() []*ocispecs.Platform {
 	targets := cv.ui.TargetPlatforms

@@ -33,8 +33,12 @@ type Record struct {
 func (r *Record) Vertex(dgst digest.Digest) Vertex {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if v := r.vertices[dgst]; v != nil {
-		return *v
+	// BuildKit names a step that must not come from the cache otherwise, if
+	// the same step without that demand is at work too (solver/jobs.go).
+	for _, d := range []digest.Digest{dgst, digest.FromString(dgst.String() + "-ignorecache")} {
+		if v := r.vertices[d]; v != nil {
+			return *v
+		}
 	}
 	return Vertex{}
 }

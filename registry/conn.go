@@ -54,7 +54,7 @@ type sourceReader struct {
 
 func (r *sourceReader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = r.conn.errorf(err, "reading layer %s of %s", r.digest, r.conn.repo)
 	}
 	return n, err

@@ -17,11 +17,12 @@ import (
 // Kind is why a registry could not be used, as far as a user can mend it.
 type Kind int
 
+// The kinds of Error.
 const (
-	KindOther        Kind = iota
-	KindDenied            // 401 or 403: other credentials, or more rights
-	KindNoRepository      // the repository does not exist and is not created by a push
-	KindUnreachable       // no connection: the name, the network, or the registry
+	KindOther        Kind = iota // none of the following
+	KindDenied                   // 401 or 403: other credentials, or more rights
+	KindNoRepository             // the repository does not exist and is not created by a push
+	KindUnreachable              // no connection: the name, the network, or the registry
 )
 
 // Error is a failure of a registry. Its text names the repository or reference,

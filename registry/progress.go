@@ -14,6 +14,7 @@ import (
 // State is how far a blob is on its way to a repository.
 type State string
 
+// The states, of which the last three are final.
 const (
 	StateStarted   State = "started"   // the registry is being asked for it
 	StateUploading State = "uploading" // Sent tells how much of it

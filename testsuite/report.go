@@ -80,18 +80,16 @@ func (r *run) report(rec *llb.Record) Case {
 	if r.graph == nil {
 		return c
 	}
-	c.Cached = c.Status == Passed && len(r.graph.Vertices) > 0
+	last := llb.Vertex{}
 	for _, dgst := range r.graph.Vertices {
-		v := rec.Vertex(dgst)
-		if !v.Cached && !v.Started.IsZero() {
-			c.Cached = false
-			if !v.Completed.IsZero() {
-				c.Duration += v.Completed.Sub(v.Started)
-			}
+		last = rec.Vertex(dgst)
+		if !last.Cached && !last.Started.IsZero() && !last.Completed.IsZero() {
+			c.Duration += last.Completed.Sub(last.Started)
 		}
-		if v.Error != "" {
-			c.Output = v
+		if last.Error != "" {
+			c.Output = last
 		}
 	}
+	c.Cached = c.Status == Passed && last.Cached
 	return c
 }

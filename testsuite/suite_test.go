@@ -89,11 +89,35 @@ func onEach(t *testing.T, f func(t *testing.T, b *builder)) {
 // solve builds a Dockerfile and runs the suite on it.
 func (b *builder) solve(t *testing.T, dockerfile string, s *Suite) (*Report, error) {
 	t.Helper()
-	dir := testenv.Dir(t, "Dockerfile", dockerfile)
-	res, err := llb.Solve(context.Background(), b.client, llb.Options{
-		Context: dir, NamedContexts: map[string]string{"busybox": "docker-image://" + b.image},
-	}, llb.Phases{Stages: s.Stages, Try: s.Try})
+	return b.solveWith(t, llb.Options{}, dockerfile, s)
+}
+
+func (b *builder) solveWith(t *testing.T, opt llb.Options, dockerfile string, s *Suite) (*Report, error) {
+	t.Helper()
+	opt.Context = testenv.Dir(t, "Dockerfile", dockerfile)
+	opt.NamedContexts = map[string]string{"busybox": "docker-image://" + b.image}
+	res, err := llb.Solve(context.Background(), b.client, opt, llb.Phases{Stages: s.Stages, Try: s.Try})
 	return s.Report(res.Record), err
+}
+
+// TestNoCacheTestsAnew builds an image that is another one each time, from steps
+// that are the same: a test that passed before passed on another image.
+func TestNoCacheTestsAnew(t *testing.T) {
+	onEach(t, func(t *testing.T, b *builder) {
+		dockerfile := "FROM busybox AS app\nRUN cat /proc/sys/kernel/random/uuid >/id # " + t.TempDir() + "\nFROM app AS test\nRUN test -s /id\nFROM app\n"
+		for range 2 {
+			suite := &Suite{Tests: []Test{{Stage: "test"}, {Command: "test -s /id"}}}
+			rep, err := b.solveWith(t, llb.Options{NoCache: true}, dockerfile, suite)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range rep.Cases {
+				if c.Cached {
+					t.Errorf("test %q on an image built without cache = %+v, want it run", c.Name, c)
+				}
+			}
+		}
+	})
 }
 
 func TestCommandHasTheImagesSurroundings(t *testing.T) {
@@ -200,4 +224,3 @@ func TestOutputTailIsTheEnd(t *testing.T) {
 		}
 	})
 }
-

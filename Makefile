@@ -1,0 +1,72 @@
+# `make help` says what there is. GNU make 4.3 or newer, Go, and git are needed;
+# hack/install.sh gets the rest (Debian, Ubuntu).
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+# Packages whose tests run at the same time: each of them starts daemons and
+# registries of its own.
+TEST_PARALLEL ?= 2
+TEST_TIMEOUT  ?= 30m
+TEST_FLAGS    ?=
+
+# No C compiler is needed. `make test CGO_ENABLED=1 TEST_FLAGS=-race` wants one.
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+.PHONY: build tools deps test integration verify demo bench clean help
+
+build: ## bin/seatrial (the default)
+	$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/seatrial ./cmd/seatrial
+
+tools: bin/buildkitd bin/buildctl bin/rootlesskit ## the daemon, built from the versions in go.mod
+
+# Not trimmed of paths: so what is compiled here serves `go test` as well.
+bin/buildkitd bin/buildctl bin/rootlesskit &: go.mod go.sum
+	@mkdir -p bin
+	$(GO) build -o bin/ -ldflags "-s -w -X github.com/moby/buildkit/version.Version=$$($(GO) list -m -f '{{.Version}}' github.com/moby/buildkit)" \
+		github.com/moby/buildkit/cmd/buildkitd \
+		github.com/moby/buildkit/cmd/buildctl \
+		github.com/rootless-containers/rootlesskit/v3/cmd/rootlesskit
+	@touch bin/buildkitd bin/buildctl bin/rootlesskit
+
+# Tools that seatrial itself has no use for are modules of their own.
+bin/buildkitd-old: hack/compat/go.mod hack/compat/go.sum
+	@mkdir -p bin
+	cd hack/compat && $(GO) build -ldflags "-s -w -X github.com/moby/buildkit/version.Version=$$($(GO) list -m -f '{{.Version}}' github.com/moby/buildkit)" \
+		-o '$(CURDIR)/$@' github.com/moby/buildkit/cmd/buildkitd
+	@touch $@
+
+bin/buildx: hack/bench/buildx/go.mod hack/bench/buildx/go.sum
+	cd hack/bench/buildx && $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o '$(CURDIR)/bin/' github.com/docker/buildx/cmd/buildx
+	@touch $@
+
+bin/golangci-lint: hack/lint/go.mod hack/lint/go.sum
+	cd hack/lint && $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o '$(CURDIR)/bin/' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+deps: ## install the packages that the tests need (asks nothing, says what)
+	hack/install.sh test
+
+test: deps build tools bin/buildkitd-old ## all tests, against real daemons and registries
+	$(GO) test -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...
+
+integration: test ## the same: there are no others
+
+verify: bin/golangci-lint ## formatting, linters, module files, import rules
+	hack/install.sh lint
+	hack/verify.sh
+
+demo: ## build, test, and push hack/examples/flask, and look at what came out
+	hack/demo.sh
+
+bench: build tools bin/buildx ## compare with buildctl and buildx bake; writes hack/bench/RESULTS.md
+	hack/install.sh demo
+	$(GO) run ./hack/bench $(BENCH_FLAGS)
+
+clean: ## remove what was built
+	rm -rf bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile

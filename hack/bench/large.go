@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// large is a project of four layers that do not compress.
+type large struct {
+	*bench
+	dir  string
+	size int // MB, of all layers
+}
+
+func (b *bench) newLarge(layerMB int) (large, error) {
+	l := large{b, filepath.Join(b.work, "large"), 4 * layerMB}
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return l, err
+	}
+	var dockerfile strings.Builder
+	dockerfile.WriteString("FROM scratch\n")
+	for _, name := range []string{"one", "two", "three", "four"} {
+		if err := random(filepath.Join(l.dir, name), int64(layerMB)*1_000_000); err != nil {
+			return l, fmt.Errorf("writing layer %s: %w", name, err)
+		}
+		fmt.Fprintf(&dockerfile, "COPY %[1]s /%[1]s\n", name)
+	}
+	return l, os.WriteFile(filepath.Join(l.dir, "Dockerfile"), []byte(dockerfile.String()), 0o644)
+}
+
+// random writes a file that no compressor makes smaller.
+func random(path string, size int64) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.CopyN(file, rand.Reader, size)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+func (l large) seatrial(ctx context.Context, ref string) *exec.Cmd {
+	return l.command(ctx, "seatrial", "run", "--addr", l.daemon.addr, "--progress", "plain", "--untested", "-t", ref, l.dir)
+}
+
+func (l large) buildctl(ctx context.Context, ref string) *exec.Cmd {
+	return l.command(ctx, "buildctl", "--addr", l.daemon.addr, "build", "--progress", "plain",
+		"--frontend", "dockerfile.v0", "--local", "context="+l.dir, "--local", "dockerfile="+l.dir,
+		"--output", "type=image,name="+ref+",push=true")
+}
+
+// push sends the image, which the daemon has ready since the warm-up, to a
+// registry that is empty. A new repository in one registry would not do: the
+// daemon has the registry mount what it pushed there before.
+func (l large) push() scenario {
+	into := func(run func(large, context.Context, string) *exec.Cmd) func(context.Context, int) (attempt, error) {
+		return func(ctx context.Context, n int) (attempt, error) {
+			dir := filepath.Join(l.work, fmt.Sprintf("empty-%d", n))
+			r, err := startRegistry(dir)
+			if err != nil {
+				return attempt{}, err
+			}
+			syscall.Sync() // the last run's writing is not this one's burden
+			done := func() error {
+				r.stop()
+				return os.RemoveAll(dir)
+			}
+			return attempt{[]*exec.Cmd{run(l, ctx, r.host+"/large:1")}, done}, nil
+		}
+	}
+	return scenario{fmt.Sprintf("%d MB pushed into an empty registry", l.size), []contender{
+		{"seatrial", 0, into(large.seatrial)},
+		{"buildctl", 1.1, into(large.buildctl)},
+	}}
+}
+
+// unchanged pushes the image to where it is already.
+func (l large) unchanged() scenario {
+	again := func(name string, run func(large, context.Context, string) *exec.Cmd) func(context.Context, int) (attempt, error) {
+		return func(ctx context.Context, _ int) (attempt, error) {
+			return attempt{commands: []*exec.Cmd{run(l, ctx, l.registry.host+"/large/"+name+":1")}}, nil
+		}
+	}
+	return scenario{fmt.Sprintf("%d MB, nothing changed", l.size), []contender{
+		{"seatrial", 0, again("seatrial", large.seatrial)},
+		{"buildctl", 0, again("buildctl", large.buildctl)},
+	}}
+}

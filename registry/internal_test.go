@@ -1,0 +1,129 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+func TestClean(t *testing.T) {
+	for _, tc := range []struct{ in, want string }{
+		{"plain text", "plain text"},
+		{`Get "https://u:p@host:5000/v2/?a=b": EOF`, `Get "https://host:5000/v2/": EOF`},
+		{"two\nlines\r\n", "two; lines"},
+		{"\x1b[31mred\x00", "[31mred"},
+		{"no token in bearer response:\n{\"refresh_token\":\"x\"}", "no token in bearer response"},
+		{"https://%zz?secret", "(an address)"},
+	} {
+		if got := clean(tc.in); got != tc.want {
+			t.Errorf("clean(%q) = %q, want %q", tc.in, got, tc.want)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		in   string
+		want time.Duration
+	}{
+		{"", 0},
+		{"5", 5 * time.Second},
+		{"Sun, 01 Nov 2026 12:00:30 GMT", 30 * time.Second},
+		{"soon", 0},
+	} {
+		if got := retryAfter(tc.in, now); got != tc.want {
+			t.Errorf("retryAfter(%q) = %v, want %v", tc.in, got, tc.want)
+		}
+	}
+}
+
+// brokenReader fails, as a stream does that was ended from outside.
+type brokenReader struct{ err error }
+
+func (r brokenReader) Read([]byte) (int, error) { return 0, r.err }
+func (r brokenReader) Close() error             { return nil }
+
+// What reading gives after the transport has closed the body must not hide what
+// the registry answered.
+func TestBodyKeepsErrorsUntilClosed(t *testing.T) {
+	want := errors.New("broken")
+	body := &blobBody{transfer: &transfer{}}
+	r := &bodyReader{ReadCloser: brokenReader{want}, body: body}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Read(nil); err == nil || body.failure() != nil {
+		t.Errorf("failure after reading a closed body = %v, want nil", body.failure())
+	}
+	r = &bodyReader{ReadCloser: brokenReader{want}, body: body}
+	if _, err := r.Read(nil); err == nil || !errors.Is(body.failure(), want) {
+		t.Errorf("failure after reading = %v, want %v", body.failure(), want)
+	}
+}
+
+func TestPassing(t *testing.T) {
+	answer := func(status int, codes ...transport.ErrorCode) error {
+		e := &transport.Error{StatusCode: status}
+		for _, c := range codes {
+			e.Errors = append(e.Errors, transport.Diagnostic{Code: c})
+		}
+		return fmt.Errorf("wrapped: %w", e)
+	}
+	for _, tc := range []struct {
+		err  error
+		want bool
+	}{
+		{answer(500), true},
+		{answer(502), true},
+		{answer(500, "INTERNAL_ERROR"), true},
+		{answer(429), true},
+		{answer(404, transport.BlobUploadUnknownErrorCode), true},
+		{answer(404), false},
+		{answer(401), false},
+		{answer(403, transport.DeniedErrorCode), false},
+		{answer(507), false},
+		{fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), true},
+		{syscall.ECONNRESET, true},
+		{&net.DNSError{IsNotFound: true}, false},
+		{&net.DNSError{IsTemporary: true}, true},
+		{ErrBlobMissing, false},
+		{context.Canceled, false},
+		{errors.New("anything"), false},
+	} {
+		if got := passing(tc.err); got != tc.want {
+			t.Errorf("passing(%v) = %v, want %v", tc.err, got, tc.want)
+		}
+	}
+}
+
+// A registry that asks for patience gets it from all requests to its host.
+func TestPause(t *testing.T) {
+	p := &pause{until: map[string]time.Time{}}
+	resp := &http.Response{
+		StatusCode: http.StatusTooManyRequests,
+		Header:     http.Header{"Retry-After": {"3600"}},
+		Request:    &http.Request{URL: &url.URL{Host: "busy"}},
+	}
+	p.note(resp)
+	if until := time.Until(p.until["busy"]); until <= 0 || until > maxRetryAfter {
+		t.Errorf("pause after Retry-After: 3600 is %v, want up to %v", until, maxRetryAfter)
+	}
+	if err := p.wait(t.Context(), "idle"); err != nil {
+		t.Errorf("waiting for another host: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.wait(ctx, "busy"); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting with a cancelled context = %v, want context.Canceled", err)
+	}
+}
