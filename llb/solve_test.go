@@ -114,8 +114,8 @@ func TestVerdictIsTheError(t *testing.T) {
 				return verdict
 			},
 		})
-		if verdict != bad || err != bad {
-			t.Errorf("Verdict() = %v and Solve() = %v, want both to be %v itself", verdict, err, bad)
+		if !errors.Is(verdict, bad) || !errors.Is(err, bad) {
+			t.Errorf("Verdict() = %v and Solve() = %v, want both to be %v", verdict, err, bad)
 		}
 	})
 }
@@ -127,8 +127,8 @@ func TestShipErrorIsTheError(t *testing.T) {
 		_, err := Solve(context.Background(), c, opt, Phases{
 			Ship: func(context.Context, *Shipment) error { return bad },
 		})
-		if err != bad {
-			t.Errorf("Solve() = %v, want %v itself", err, bad)
+		if !errors.Is(err, bad) {
+			t.Errorf("Solve() = %v, want %v", err, bad)
 		}
 	})
 }

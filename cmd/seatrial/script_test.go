@@ -93,12 +93,12 @@ func cmdResolve(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // resolve is the digest behind a reference, "none" if there is nothing.
-func resolve(fatalf func(string, ...any), reference string, opts ...remote.Option) string {
+func resolve(fatalf func(string, ...any), reference string) string {
 	ref, err := name.ParseReference(reference)
 	if err != nil {
 		fatalf("%v", err)
 	}
-	desc, err := remote.Head(ref, opts...)
+	desc, err := remote.Head(ref)
 	if err != nil {
 		if strings.Contains(err.Error(), "404") {
 			return "none"

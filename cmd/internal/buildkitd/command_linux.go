@@ -45,9 +45,8 @@ func (h home) argv(opt Options) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	runtime, err := ociRuntime(opt)
-	if err != nil {
-		return nil, err
+	if err := checkRuntime(h.oci); err != nil {
+		return nil, &Error{Addr: Private, Err: err, Hint: "install the package runc (apt-get install runc)"}
 	}
 	var argv []string
 	if os.Geteuid() != 0 {
@@ -69,25 +68,42 @@ func (h home) argv(opt Options) ([]string, error) {
 	if !hasConfig(opt) {
 		// A containerd that happens to run on this machine is not ours to fill.
 		argv = append(argv, "--oci-worker=true", "--containerd-worker=false")
-		if runtime != "" {
-			argv = append(argv, "--oci-worker-binary="+runtime)
+		if filepath.Base(h.oci) == "crun" {
+			argv = append(argv, "--oci-worker-binary=crun")
 		}
 	}
 	return append(argv, strings.Fields(opt.Env("BUILDKITD_FLAGS"))...), nil
 }
 
-// ociRuntime returns what to tell buildkitd: nothing if it finds runc itself.
-func ociRuntime(opt Options) (string, error) {
-	for _, name := range []string{"buildkit-runc", "runc"} {
-		if lookPath(opt, name) != "" {
-			return "", nil
+// ociRuntimes are in the order of preference; buildkitd finds all but the last itself.
+func ociRuntimes() []string { return []string{"buildkit-runc", "runc", "crun"} }
+
+func anyRuntime(opt Options) string {
+	for _, name := range ociRuntimes() {
+		if path := lookPath(opt, name); path != "" {
+			return path
 		}
 	}
-	if lookPath(opt, "crun") != "" {
-		return "crun", nil
+	return ""
+}
+
+// checkRuntime also refuses a crun that does not know what buildkitd asks of
+// it, as that of Debian 12: every build step would fail, with its usage text.
+func checkRuntime(path string) error {
+	if path == "" {
+		return errors.New("neither runc nor crun is on PATH")
 	}
-	return "", &Error{Addr: Private, Err: errors.New("neither runc nor crun is on PATH"),
-		Hint: "install the package runc (apt-get install runc)"}
+	if filepath.Base(path) != "crun" {
+		return nil
+	}
+	help, err := exec.Command(path, "run", "--help").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("running %s: %w", path, err)
+	}
+	if !strings.Contains(string(help), "--keep") {
+		return fmt.Errorf("there is no runc, and %s is too old for buildkitd: it has no run --keep", path)
+	}
+	return nil
 }
 
 // rootlesskit returns its path once everything it needs is there.

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/moby/buildkit/client"
 )
 
 // defaultSocketTimeout bounds the wait for a default socket that accepts
@@ -115,41 +112,18 @@ func connectTo(ctx context.Context, opt Options, addr string) (*Builder, error) 
 	if err != nil {
 		return nil, err
 	}
-	opts, err := transport(opt, u)
+	t, err := newTarget(opt, u)
 	if err != nil {
 		return nil, err
 	}
-	c, version, err := dialPatiently(ctx, u, opts, opt.Timeout)
+	c, version, err := t.dialPatiently(ctx, opt.Timeout)
 	if err != nil && ctx.Err() != nil {
 		return nil, interrupted(ctx)
 	}
 	if err != nil {
-		return nil, &Error{Addr: redact(u), Err: err, Hint: dialHint(u, opt.TLS, err)}
+		return nil, &Error{Addr: redact(u), Err: err, Hint: t.hint(err)}
 	}
 	return &Builder{Client: c, Addr: redact(u), Version: version}, nil
-}
-
-// transport decides how the connection is protected.
-func transport(opt Options, u *url.URL) ([]client.ClientOpt, error) {
-	if u.Scheme != "tcp" {
-		if opt.TLS.enabled() {
-			opt.Notes("TLS is for tcp:// builders; it is not used for %s", redact(u))
-		}
-		return nil, nil
-	}
-	if opt.TLS.enabled() {
-		opts, err := opt.TLS.clientOptions(u.Hostname())
-		if err != nil {
-			return nil, usage(redact(u), err, "")
-		}
-		return opts, nil
-	}
-	if !opt.Insecure && !isLoopback(u.Hostname()) {
-		return nil, usage(redact(u),
-			errors.New("refusing an unprotected connection to another host: who can reach that port can read and change every build"),
-			"give the daemon certificates and name ours with --tlsdir, or accept the risk with --insecure-builder")
-	}
-	return nil, nil
 }
 
 func interrupted(ctx context.Context) error {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -61,17 +60,16 @@ func ask(ctx context.Context, c *client.Client) (string, error) {
 
 // dialPatiently tries until the daemon answers, the time is up, or an error
 // shows that waiting is useless.
-func dialPatiently(ctx context.Context, u *url.URL, opts []client.ClientOpt, limit time.Duration) (*client.Client, string, error) {
-	parent := ctx
+func (t target) dialPatiently(parent context.Context, limit time.Duration) (*client.Client, string, error) {
 	ctx, cancel := context.WithTimeout(parent, limit)
 	defer cancel()
 	delay := 50 * time.Millisecond
-	if u.Scheme != "unix" && u.Scheme != "tcp" {
+	if t.url.Scheme != "unix" && t.url.Scheme != "tcp" {
 		delay = time.Second // every attempt runs a program
 	}
 	var last error
 	for {
-		c, version, err := dialOnce(ctx, u.String(), opts)
+		c, version, err := t.dial(ctx)
 		if err == nil {
 			return c, version, nil
 		}
@@ -83,18 +81,29 @@ func dialPatiently(ctx context.Context, u *url.URL, opts []client.ClientOpt, lim
 		}
 		select {
 		case <-ctx.Done():
+			return nil, "", gaveUp(limit, last)
 		case <-time.After(delay):
 			delay = min(2*delay, time.Second)
-			continue
 		}
-		if parent.Err() != nil {
-			return nil, "", context.Cause(parent)
-		}
-		if code := grpcerrors.Code(last); code == codes.DeadlineExceeded || errors.Is(last, context.DeadlineExceeded) {
-			last = errors.New("no answer")
-		}
-		return nil, "", fmt.Errorf("gave up after %s: %w", limit, last)
 	}
+}
+
+func gaveUp(limit time.Duration, last error) error {
+	if grpcerrors.Code(last) == codes.DeadlineExceeded || errors.Is(last, context.DeadlineExceeded) {
+		last = errors.New("no answer")
+	}
+	return fmt.Errorf("gave up after %s: %w", limit, last)
+}
+
+func (t target) dial(ctx context.Context) (*client.Client, string, error) {
+	c, version, err := dialOnce(ctx, t.url.String(), t.opts)
+	if err == nil || t.tls == nil || ctx.Err() != nil || isFinal(err) {
+		return c, version, err
+	}
+	if why := verdict(ctx, t.url.Host, t.tls); why != nil && isFinal(why) {
+		err = why
+	}
+	return nil, "", err
 }
 
 // isFinal reports whether another attempt would end in the same way. The text

@@ -1,13 +1,10 @@
 package buildkitd
 
-import (
-	"net/url"
-	"strings"
-)
+import "strings"
 
-// dialHint says what to do about a failed connection to an address.
-func dialHint(u *url.URL, t TLS, err error) string {
-	text := err.Error()
+// hint says what to do about a failed connection.
+func (t target) hint(err error) string {
+	u, text := t.url, err.Error()
 	has := func(s string) bool { return strings.Contains(text, s) }
 	switch {
 	case has("certificate signed by unknown authority"):
@@ -20,7 +17,7 @@ func dialHint(u *url.URL, t TLS, err error) string {
 		return "the daemon wants a client certificate made by its own CA: check --tlsdir, or --tlscert and --tlskey"
 	case has("does not look like a TLS handshake"):
 		return "the daemon does not speak TLS at this address: leave the TLS flags away, or start it with --tlscert, --tlskey and --tlscacert"
-	case u.Scheme == "tcp" && !t.enabled() && has("error reading server preface"):
+	case u.Scheme == "tcp" && t.tls == nil && has("error reading server preface"):
 		return "something else than buildkitd listens there, or it wants TLS: give --tlsdir"
 	case has("permission denied") && u.Scheme == "unix":
 		return "this user may not open the socket: use a rootless buildkitd, --addr private, or ask for access to the socket's group"

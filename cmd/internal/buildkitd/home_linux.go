@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,13 @@ const (
 type home struct {
 	state   string
 	runtime string // for sockets; in use while the daemon runs
+	oci     string // path of runc, or what stands in for it; "" if there is none
+}
+
+// of is the home of a daemon that an earlier run started.
+func (h home) of(r record) home {
+	h.runtime = r.Runtime
+	return h
 }
 
 func (h home) socket() string  { return filepath.Join(h.runtime, socketName) }
@@ -106,6 +114,17 @@ func (h home) stateTaken() (bool, error) {
 	return !free, err
 }
 
+// staysTaken waits for a daemon that is on its way out: a process that is being
+// killed has lost its command line before it gives up its files.
+func (h home) staysTaken() (bool, error) {
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(pollInterval) {
+		taken, err := h.stateTaken()
+		if err != nil || !taken || time.Now().After(deadline) {
+			return taken, err
+		}
+	}
+}
+
 // openHome makes the directories, for this user only.
 func openHome(opt Options) (home, error) {
 	cache, err := cacheDir(opt)
@@ -128,7 +147,7 @@ func openHome(opt Options) (home, error) {
 	if err != nil {
 		return home{}, err
 	}
-	return home{state: state, runtime: runtime}, nil
+	return home{state: state, runtime: runtime, oci: anyRuntime(opt)}, nil
 }
 
 func cacheDir(opt Options) (string, error) {
@@ -193,7 +212,7 @@ func runtimeDir(opt Options, name string) (string, error) {
 			errs = append(errs, fmt.Errorf("making a socket in %s: the path is longer than %d bytes", dir, maxSocketPath))
 			continue
 		}
-		if err := makeOwn(parent); err != nil {
+		if err := mayOwn(parent); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -202,12 +221,32 @@ func runtimeDir(opt Options, name string) (string, error) {
 	return "", fmt.Errorf("finding a directory for sockets: %w", errors.Join(errs...))
 }
 
-// makeOwn makes the directory, or makes sure that nobody else can use it. In
-// /tmp somebody else may have made it first, to see what we put there.
+// mayOwn reports why makeOwn would fail, without making anything: a run that
+// joins a daemon elsewhere needs no directory.
+func mayOwn(dir string) error {
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return checkOwn(dir)
+	}
+	if err := unix.Access(filepath.Dir(dir), unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("making a directory in %s: %w", filepath.Dir(dir), err)
+	}
+	return nil
+}
+
+// makeOwn makes the directory, or makes sure that nobody else can use it.
 func makeOwn(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("making a directory for the daemon: %w", err)
 	}
+	if err := checkOwn(dir); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o700)
+}
+
+// checkOwn refuses what somebody else may have put into /tmp before us, to see
+// what we write there.
+func checkOwn(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return fmt.Errorf("making a directory for the daemon: %w", err)
@@ -218,8 +257,5 @@ func makeOwn(dir string) error {
 	if uid := int(info.Sys().(*syscall.Stat_t).Uid); uid != os.Geteuid() {
 		return fmt.Errorf("using %s for the daemon: it belongs to user %d", dir, uid)
 	}
-	if info.Mode().Perm()&0o077 == 0 {
-		return nil
-	}
-	return os.Chmod(dir, 0o700)
+	return nil
 }

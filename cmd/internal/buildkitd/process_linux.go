@@ -56,11 +56,19 @@ func (p process) alive() bool {
 		return false
 	}
 	now, err := identify(p.PID)
-	if err != nil || now != p {
-		return false
+	return err == nil && now == p && !ended(p.PID)
+}
+
+// ended reports whether the process runs no more, reaped or not. The first
+// thread can be a zombie while others, on their way out, still hold the files
+// and their locks.
+func ended(pid int) bool {
+	state, _, err := stat(pid)
+	if err != nil || state == "X" {
+		return true
 	}
-	state, _, err := stat(p.PID)
-	return err == nil && state != "Z" && state != "X"
+	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	return state == "Z" && (err != nil || len(threads) <= 1)
 }
 
 // signal sends sig to the process and to no other that got its number.
@@ -86,21 +94,33 @@ func (p process) gone(limit time.Duration) bool {
 	return true
 }
 
-// stop asks the daemon to end and then makes it. One signal goes to one
-// process: rootlesskit passes it on, and buildkitd counts how many it gets.
-func (p process) stop(grace time.Duration) error {
-	if err := p.signal(unix.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stopping process %d: %w", p.PID, err)
+// stop asks the daemon to end and then makes it; how says which it took. One
+// signal goes to one process: rootlesskit passes it on, and buildkitd counts
+// how many it gets.
+func (p process) stop(grace time.Duration) (how ending, err error) {
+	if err := p.signal(unix.SIGTERM); errors.Is(err, os.ErrProcessDone) {
+		return dead, nil
+	} else if err != nil {
+		return dead, fmt.Errorf("stopping process %d: %w", p.PID, err)
 	}
 	if p.gone(grace) {
-		return nil
+		return orderly, nil
 	}
 	// The daemon leads a process group, with rootlesskit's child in it.
 	if err := unix.Kill(-p.PID, unix.SIGKILL); err != nil && err != unix.ESRCH {
-		return fmt.Errorf("killing process group %d: %w", p.PID, err)
+		return killed, fmt.Errorf("killing process group %d: %w", p.PID, err)
 	}
 	if !p.gone(killLimit) {
-		return fmt.Errorf("process %d does not end", p.PID)
+		return killed, fmt.Errorf("process %d does not end", p.PID)
 	}
-	return nil
+	return killed, nil
 }
+
+// ending is how a daemon ended; only an orderly end leaves nothing behind.
+type ending int
+
+const (
+	dead ending = iota // it was not running any more
+	orderly
+	killed
+)

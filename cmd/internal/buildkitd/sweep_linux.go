@@ -2,9 +2,12 @@ package buildkitd
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -89,11 +92,36 @@ func matching(match func(pid int) bool) ([]int, error) {
 		if err != nil || pid == os.Getpid() || !match(pid) {
 			continue
 		}
-		if state, _, err := stat(pid); err == nil && state != "Z" && state != "X" {
+		if !ended(pid) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids, nil
+}
+
+// deleteContainers removes what runc keeps of build steps in /run and in the
+// cgroups. Only root's: a rootless runc keeps it in our runtime directory.
+func (h home) deleteContainers() error {
+	if os.Geteuid() != 0 || h.oci == "" {
+		return nil
+	}
+	out, err := exec.Command(h.oci, "list", "--format", "json").Output()
+	if err != nil {
+		return nil // a runc that cannot even list has made nothing
+	}
+	var containers []struct{ ID, Bundle string }
+	if err := json.Unmarshal(out, &containers); err != nil {
+		return fmt.Errorf("listing leftover containers: %w", err)
+	}
+	for _, c := range containers {
+		if !strings.HasPrefix(c.Bundle, h.state+"/") {
+			continue
+		}
+		if out, err := exec.Command(h.oci, "delete", "--force", c.ID).CombinedOutput(); err != nil {
+			return fmt.Errorf("deleting leftover container %s: %w: %s", c.ID, err, bytes.TrimSpace(out))
+		}
+	}
+	return nil
 }
 
 // unmount detaches what a rootful daemon left mounted. A rootless one's mounts

@@ -1,12 +1,14 @@
 package buildkitd
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/moby/buildkit/client"
 )
@@ -27,39 +29,73 @@ type TLS struct {
 
 func (t TLS) enabled() bool { return t != TLS{} }
 
-// clientOptions reads every file once, so that a wrong one is reported by its
-// name and before anything is dialled.
-func (t TLS) clientOptions(host string) ([]client.ClientOpt, error) {
+// resolve fills in what Dir and the address's host stand for.
+func (t TLS) resolve(host string) (TLS, error) {
+	if t.ServerName == "" {
+		t.ServerName = host
+	}
 	t, err := t.resolveDir()
-	if err != nil {
-		return nil, err
+	if err == nil && (t.Cert == "") != (t.Key == "") {
+		err = errors.New("a client certificate needs its key, and a key its certificate")
 	}
-	if (t.Cert == "") != (t.Key == "") {
-		return nil, errors.New("a client certificate needs its key, and a key its certificate")
-	}
-	name := t.ServerName
-	if name == "" {
-		name = host
-	}
-	opts := []client.ClientOpt{client.WithServerConfigSystem(name)}
+	return t, err
+}
+
+// config reads the files of a resolved TLS, so that a wrong one is reported by
+// its name and before anything is dialled.
+func (t TLS) config() (*tls.Config, error) {
+	config := &tls.Config{ServerName: t.ServerName, NextProtos: []string{"h2"}}
 	if t.CACert != "" {
 		pem, err := os.ReadFile(t.CACert)
 		if err != nil {
 			return nil, fmt.Errorf("reading CA certificate: %w", err)
 		}
-		if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("reading CA certificate %s: no certificate in it", t.CACert)
 		}
-		opts = []client.ClientOpt{client.WithServerConfig(name, t.CACert)}
 	}
 	if t.Cert != "" {
-		if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
 			return nil, fmt.Errorf("reading client certificate %s and key %s: %w", t.Cert, t.Key, err)
 		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+// clientOptions says the same to BuildKit's client, which takes file names.
+func (t TLS) clientOptions() []client.ClientOpt {
+	opts := []client.ClientOpt{client.WithServerConfigSystem(t.ServerName)}
+	if t.CACert != "" {
+		opts = []client.ClientOpt{client.WithServerConfig(t.ServerName, t.CACert)}
+	}
+	if t.Cert != "" {
 		opts = append(opts, client.WithCredentials(t.Cert, t.Key))
 	}
-	return opts, nil
+	return opts
 }
+
+// verdict asks the server why it hung up. In TLS 1.3 a client learns after its
+// handshake that its certificate was refused, and if it has written by then, as
+// gRPC has, it sees a broken pipe instead of the reason.
+func verdict(ctx context.Context, addr string, config *tls.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, verdictLimit)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(verdictLimit)); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 1))
+	return err
+}
+
+const verdictLimit = time.Second
 
 func (t TLS) resolveDir() (TLS, error) {
 	if t.Dir == "" {
