@@ -64,7 +64,7 @@ func TestBaseOfSameRegistryIsMounted(t *testing.T) {
 			reg.Forget()
 
 			pushed := push(t, a, registry.Options{Keychain: reg.Keychain()}, reg.Host+"/team/app:1")
-			if n := reg.Count("PATCH", "/"); n != 2 {
+			if n := reg.Count("PUT", "/blobs/uploads/"); n != 2 {
 				t.Errorf("auth %d, base layers %s: %d blobs sent, want the new layer and the config", auth, lazy, n)
 			}
 			if n := reg.Count("GET", "/blobs/"); n != 0 {

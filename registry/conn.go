@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,7 +22,6 @@ type conn struct {
 	anonymous bool // no credentials were found
 	wire      *wire
 	transport http.RoundTripper
-	pusher    *remote.Pusher
 	puller    *remote.Puller
 }
 
@@ -133,11 +131,7 @@ func (c *conn) put(ctx context.Context, ref name.Reference, m *manifest) (v1.Has
 
 // send makes one request about a manifest.
 func (c *conn) send(ctx context.Context, method string, ref name.Reference, header http.Header, body []byte) (*http.Response, error) {
-	u := url.URL{
-		Scheme: c.repo.Scheme(),
-		Host:   c.repo.RegistryStr(),
-		Path:   fmt.Sprintf("/v2/%s/manifests/%s", c.repo.RepositoryStr(), ref.Identifier()),
-	}
+	u := c.url("manifests/" + ref.Identifier())
 	var r io.Reader
 	if body != nil {
 		r = bytes.NewReader(body)

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"google.golang.org/grpc"
 )
 
 // DaemonContent reads from the content service of a daemon, for example
@@ -39,7 +40,7 @@ func (d daemonContent) Has(ctx context.Context, digest v1.Hash) (bool, error) {
 
 func (d daemonContent) Open(ctx context.Context, desc v1.Descriptor) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	stream, err := d.client.Read(ctx, &contentapi.ReadContentRequest{Digest: desc.Digest.String()})
+	stream, err := d.client.Read(ctx, &contentapi.ReadContentRequest{Digest: desc.Digest.String()}, grpc.ForceCodecV2(newContentCodec()))
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("opening blob %s: %w", desc.Digest, nativeError(ctx, err))
@@ -60,22 +61,20 @@ type blobReader struct {
 	cancel context.CancelFunc
 	stream contentapi.Content_ReadClient
 	desc   v1.Descriptor
-	buf    []byte
+	chunk  contentChunk
 	got    int64
 	err    error
 }
 
 func (r *blobReader) Read(p []byte) (int, error) {
-	if len(r.buf) == 0 {
-		if err := r.fill(); err != nil {
-			return 0, err
-		}
+	if err := r.fill(); err != nil {
+		return 0, err
 	}
-	n := copy(p, r.buf)
-	r.buf = r.buf[n:]
-	return n, nil
+	return r.chunk.Read(p)
 }
 
+// Close ends the stream. What was received and not read is left to the garbage
+// collector: a transport closes a body while it may still be reading it.
 func (r *blobReader) Close() error {
 	r.cancel()
 	return nil
@@ -83,16 +82,14 @@ func (r *blobReader) Close() error {
 
 // fill receives messages until one has bytes. Its error stays.
 func (r *blobReader) fill() error {
-	for r.err == nil && len(r.buf) == 0 {
-		msg, err := r.stream.Recv()
-		if err != nil {
+	for r.err == nil && r.chunk.left == 0 {
+		if err := r.stream.RecvMsg(&r.chunk); err != nil {
 			r.err = r.ended(err)
 			break
 		}
-		r.buf = msg.GetData()
-		r.got += int64(len(r.buf))
+		r.got += int64(r.chunk.left)
 	}
-	if len(r.buf) > 0 {
+	if r.chunk.left > 0 {
 		return nil
 	}
 	return r.err

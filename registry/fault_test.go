@@ -132,7 +132,7 @@ func TestErrorKinds(t *testing.T) {
 		Wrap: fault("POST", "/blobs/uploads/", always(answering(404, `{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}`))),
 	})
 	tooLarge := testenv.StartRegistry(t, testenv.RegistryOptions{
-		Wrap: fault("PATCH", "/", always(answering(413, "<html>too large</html>"))),
+		Wrap: fault("PUT", "/blobs/uploads/", always(answering(413, "<html>too large</html>"))),
 	})
 	for _, tc := range []struct {
 		reg    *testenv.Registry
@@ -180,7 +180,7 @@ func TestTokenExpiresDuringUpload(t *testing.T) {
 		Wrap: func(next http.Handler) http.Handler {
 			var uploads sync.Map
 			return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if _, again := uploads.LoadOrStore(req.URL.Path, true); req.Method == http.MethodPatch && !again {
+				if _, again := uploads.LoadOrStore(req.URL.Path, true); strings.Contains(req.URL.Path, "/blobs/uploads/") && req.Method == http.MethodPut && !again {
 					_, _ = io.Copy(io.Discard, req.Body)
 					req.Header.Del("Authorization") // the registry answers as to an expired one
 				}
@@ -192,7 +192,7 @@ func TestTokenExpiresDuringUpload(t *testing.T) {
 	pull(t, pushed[0].Reference, reg)
 	refused := 0
 	for _, req := range reg.Requests() {
-		if req.Method == http.MethodPatch && req.Status == http.StatusUnauthorized {
+		if req.Method == http.MethodPut && req.Status == http.StatusUnauthorized {
 			refused++
 		}
 	}
@@ -208,11 +208,11 @@ func TestPassingFaults(t *testing.T) {
 		}
 	}
 	for name, wrap := range map[string]func(http.Handler) http.Handler{
-		"500 on PATCH":          fault("PATCH", "/", times(1, answering(500, `{"errors":[{"code":"INTERNAL_ERROR"}]}`))),
+		"500 on the blob":       fault("PUT", "/blobs/uploads/", times(1, answering(500, `{"errors":[{"code":"INTERNAL_ERROR"}]}`))),
 		"503 on the first ping": fault("GET", "/v2/", times(1, answering(503, ""))),
 		"429 on HEAD":           fault("HEAD", "/manifests/", times(1, answering(429, ""))),
 		"upload forgotten":      fault("PUT", "/blobs/uploads/", times(1, answering(404, `{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}`))),
-		"closed on PATCH":       fault("PATCH", "/", times(1, reset)),
+		"closed on the blob":    fault("PUT", "/blobs/uploads/", times(1, reset)),
 		"closed on a tag":       fault("PUT", "/manifests/1", times(1, reset)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,11 +230,11 @@ func TestLastingFaultsAreNotRepeated(t *testing.T) {
 		"too large": answering(413, ""),
 		"denied":    answering(403, `{"errors":[{"code":"DENIED"}]}`),
 	} {
-		reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PATCH", "/", always(answer))})
+		reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PUT", "/blobs/uploads/", always(answer))})
 		if err := newPush(t, registry.Options{Jobs: 1}, reg.Host+"/app:1").Upload(t.Context(), loaded(t)); err == nil {
 			t.Errorf("%s: Upload succeeded", name)
 		}
-		if n := reg.Count("PATCH", "/"); n > 1 {
+		if n := reg.Count("PUT", "/blobs/uploads/"); n > 1 {
 			t.Errorf("%s: %d uploads were tried, want 1", name, n)
 		}
 	}
@@ -338,7 +338,7 @@ func TestTagThatDoesNotMove(t *testing.T) {
 func TestCancelledUpload(t *testing.T) {
 	reached := make(chan struct{}, 16)
 	reg := testenv.StartRegistry(t, testenv.RegistryOptions{
-		Wrap: fault("PATCH", "/", always(func(_ http.ResponseWriter, req *http.Request) {
+		Wrap: fault("PUT", "/blobs/uploads/", always(func(_ http.ResponseWriter, req *http.Request) {
 			reached <- struct{}{}
 			_, _ = io.Copy(io.Discard, req.Body)
 			<-req.Context().Done() // hangs until the client has gone

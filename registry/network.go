@@ -60,18 +60,14 @@ func (n *network) dial(ctx context.Context, repo name.Repository, scopes []strin
 	return c, c.open()
 }
 
-// open makes the clients that share the authenticated transport. Given a
-// *transport.Wrapper, they neither connect again nor repeat anything.
+// open makes the client that reads through the authenticated transport. Given a
+// *transport.Wrapper, it neither connects again nor repeats anything.
 func (c *conn) open() error {
 	opts := []remote.Option{
 		remote.WithTransport(c.transport),
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
-		remote.WithJobs(idleConnections),
 	}
 	var err error
-	if c.pusher, err = remote.NewPusher(opts...); err != nil {
-		return err
-	}
 	c.puller, err = remote.NewPuller(opts...)
 	return err
 }

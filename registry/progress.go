@@ -1,10 +1,7 @@
 package registry
 
 import (
-	"context"
 	"io"
-	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -56,26 +53,6 @@ func (t *transfer) set(state State, sent int64) {
 	t.report(now)
 }
 
-// saw notes what the registry answered to a request of this transfer.
-func (t *transfer) saw(req *http.Request, status int) {
-	switch {
-	case req.Method == http.MethodHead && status == http.StatusOK && strings.Contains(req.URL.Path, "/blobs/"):
-		t.set(StateExists, 0)
-	case req.Method == http.MethodPost && status == http.StatusCreated && strings.Contains(req.URL.Path, "/blobs/uploads/"):
-		t.set(StateMounted, 0)
-	}
-}
-
-// arrived tells about the end, unless saw has.
-func (t *transfer) arrived() {
-	t.mu.Lock()
-	state := t.now.State
-	t.mu.Unlock()
-	if state != StateExists && state != StateMounted {
-		t.set(StateDone, t.now.Size)
-	}
-}
-
 // reader counts what is read of the blob.
 func (t *transfer) reader(r io.ReadCloser) io.ReadCloser {
 	t.set(StateUploading, 0)
@@ -97,17 +74,4 @@ func (r *countingReader) Read(p []byte) (int, error) {
 		r.transfer.set(StateUploading, r.sent)
 	}
 	return n, err
-}
-
-// transferKey finds the transfer of a request in its context: the uploads are
-// go-containerregistry's, which does not tell what it met.
-type transferKey struct{}
-
-func withTransfer(ctx context.Context, t *transfer) context.Context {
-	return context.WithValue(ctx, transferKey{}, t)
-}
-
-func transferOf(ctx context.Context) *transfer {
-	t, _ := ctx.Value(transferKey{}).(*transfer)
-	return t
 }

@@ -32,7 +32,7 @@ func TestPushImageToTwoRegistries(t *testing.T) {
 		if n := reg.Count("PUT", "/manifests/"); n != 0 {
 			t.Errorf("Upload wrote %d manifests, want none", n)
 		}
-		if n := reg.Count("PATCH", "/blobs/uploads/"); n != 4 {
+		if n := reg.Count("PUT", "/blobs/uploads/"); n != 4 {
 			t.Errorf("Upload sent %d blobs, want 3 layers and the config", n)
 		}
 	}
@@ -158,11 +158,11 @@ func TestPushTwoRepositoriesOfOneRegistry(t *testing.T) {
 		opt := registry.Options{Keychain: reg.Keychain()}
 		push(t, a, opt, reg.Host+"/app:1", reg.Host+"/copy/app:1")
 		push(t, a, opt, reg.Host+"/app:1", reg.Host+"/third/app:1")
-		if n := reg.Count("PATCH", "/v2/app/"); n != 4 {
+		if n := reg.Count("PUT", "/v2/app/blobs/uploads/"); n != 4 {
 			t.Errorf("first repository received %d blobs, want 4", n)
 		}
 		for _, repo := range []string{"copy/app", "third/app"} {
-			if n := reg.Count("PATCH", "/v2/"+repo+"/"); n != 0 {
+			if n := reg.Count("PUT", "/v2/"+repo+"/blobs/uploads/"); n != 0 {
 				t.Errorf("%s received %d blobs, want all mounted", repo, n)
 			}
 			ref := must(name.ParseReference(reg.Host + "/" + repo + ":1"))(t)

@@ -150,15 +150,14 @@ func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer) error {
 	}
 	t := &transfer{report: p.progress, now: Progress{Repository: r.dest.repo, Digest: digest, Size: size}}
 	t.set(StateStarted, 0)
-	ctx = withTransfer(ctx, t)
 	body := &blobBody{Layer: blob, ctx: ctx, transfer: t}
-	var sent v1.Layer = body
+	b := &blobUpload{digest: digest, size: size, open: body.Compressed, transfer: t}
 	if from, ok := r.from[digest]; ok {
-		sent = &remote.MountableLayer{Layer: body, Reference: from.Digest(digest.String())}
+		b.from = &from
 	}
-	err = p.network.retry.do(ctx, func(ctx context.Context) error {
+	return p.network.retry.do(ctx, func(ctx context.Context) error {
 		body.fail(nil)
-		err := r.conn.pusher.Upload(ctx, r.dest.repo, sent)
+		err := r.conn.upload(ctx, b)
 		if err == nil {
 			return nil
 		}
@@ -167,8 +166,4 @@ func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer) error {
 		}
 		return r.conn.errorf(err, "uploading layer %s to %s", digest, r.dest.repo)
 	})
-	if err == nil {
-		t.arrived()
-	}
-	return err
 }

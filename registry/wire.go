@@ -31,9 +31,6 @@ func (w *wire) RoundTrip(in *http.Request) (*http.Response, error) {
 		w.bearer.Store(true)
 	}
 	w.pause.note(resp)
-	if t := transferOf(in.Context()); t != nil {
-		t.saw(in, resp.StatusCode)
-	}
 	return resp, nil
 }
 

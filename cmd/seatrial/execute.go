@@ -112,7 +112,8 @@ func (p *plan) phases(out *outcome, display *display) llb.Phases {
 // ship uploads while tests run, and moves tags when they have passed.
 func (p *plan) ship(ctx context.Context, s *llb.Shipment, out *outcome, display *display) error {
 	uploads := newUploads(display)
-	artifact, err := registry.Load(ctx, registry.DaemonContent(s.Content), s.Descriptor, registry.LoadOptions{
+	store := registry.ContentDirs(out.builder.ContentDirs(), registry.DaemonContent(s.Content))
+	artifact, err := registry.Load(ctx, store, s.Descriptor, registry.LoadOptions{
 		Bases: bases(s.Bases), Materialize: s.Materialize,
 	})
 	if err != nil {

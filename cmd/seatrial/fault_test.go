@@ -34,14 +34,14 @@ func running(t *testing.T, line string) bool {
 	return false
 }
 
-// goneWithin polls for the end of a process: there is no event to wait for in a
-// process that is not ours.
-func goneWithin(t *testing.T, line string, limit time.Duration) {
+// become polls until a process is there, or gone: a process that is not ours
+// gives no event to wait for.
+func become(t *testing.T, line string, there bool, limit time.Duration) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
-	for running(t, line) {
+	for running(t, line) != there {
 		if time.Now().After(deadline) {
-			t.Fatalf("%q still runs after %s", line, limit)
+			t.Fatalf("after %s it is %v that %q runs", limit, !there, line)
 		}
 		<-time.After(10 * time.Millisecond)
 	}
@@ -55,11 +55,9 @@ func TestInterrupt(t *testing.T) {
 				ref, step := w.registry.Host+"/acme/interrupted", marker()
 				c := start(t, w.env(), "run", "-t", ref, "--test", "echo under way; exec "+step, testenv.Dir(t, "Dockerfile", plainDockerfile))
 				c.until("under way\n")
-				if !running(t, step) {
-					t.Fatalf("%q does not run: the test would see nothing end", step)
-				}
+				become(t, step, true, 10*time.Second) // else the test would see nothing end
 				c.signal(sig)
-				goneWithin(t, step, time.Second)
+				become(t, step, false, time.Second)
 				c.exits(code)
 				c.says("no tag moved", "not run")
 				if got := resolve(t.Fatalf, ref); got != "none" {
@@ -85,7 +83,7 @@ func TestInterruptTwiceDoesNotWait(t *testing.T) {
 	c.signal(syscall.SIGINT)
 	c.signal(syscall.SIGINT)
 	c.exits(130)
-	goneWithin(t, step, time.Second)
+	become(t, step, false, time.Second)
 }
 
 func TestBuilderDiesHalfWay(t *testing.T) {

@@ -73,7 +73,7 @@ func (b *bench) measureAll(ctx context.Context, opt options) ([]result, error) {
 		return nil, err
 	}
 	var results []result
-	for _, s := range []scenario{unchanged, changed, large.push(), large.unchanged()} {
+	for _, s := range append(append([]scenario{unchanged, changed}, large.push()...), large.unchanged()) {
 		r, err := s.measure(ctx, opt.runs)
 		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", s.title, err)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -43,7 +44,8 @@ func newBench(ctx context.Context, root string) (_ *bench, err error) {
 	// configuration.
 	b.env = append(os.Environ(), "DOCKER_CONFIG="+filepath.Join(work, "docker"),
 		"BUILDX_CONFIG="+filepath.Join(work, "buildx"), "BUILDX_NO_DEFAULT_ATTESTATIONS=1",
-		"BUILDKIT_HOST=", "XDG_CACHE_HOME="+filepath.Join(work, "cache"))
+		"BUILDKIT_HOST=", "XDG_CACHE_HOME="+filepath.Join(work, "cache"),
+		"XDG_DATA_HOME="+filepath.Join(work, "nothing"))
 	if b.registry, err = startRegistry(filepath.Join(work, "registry")); err != nil {
 		return nil, err
 	}
@@ -87,7 +89,7 @@ func (b *bench) binary(name string) string { return filepath.Join(b.root, "bin",
 // command is one of our binaries in the clean environment.
 func (b *bench) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, b.binary(name), args...)
-	cmd.Env = b.env
+	cmd.Env = slices.Clone(b.env)
 	return cmd
 }
 
@@ -140,8 +142,9 @@ func (r *registry) stop() {
 
 // daemon is a running buildkitd.
 type daemon struct {
-	addr string
-	cmd  *exec.Cmd
+	addr     string
+	dataHome string // the XDG_DATA_HOME that has its state at the default place
+	cmd      *exec.Cmd
 }
 
 // startDaemon runs a buildkitd of our own, rootless unless we are root.
@@ -149,8 +152,8 @@ func startDaemon(ctx context.Context, b *bench, dir string) (*daemon, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "run"), 0o700); err != nil {
 		return nil, err
 	}
-	d := &daemon{addr: "unix://" + filepath.Join(dir, "sock")}
-	args := []string{b.binary("buildkitd"), "--root", filepath.Join(dir, "state"), "--addr", d.addr,
+	d := &daemon{addr: "unix://" + filepath.Join(dir, "sock"), dataHome: filepath.Join(dir, "data")}
+	args := []string{b.binary("buildkitd"), "--root", filepath.Join(d.dataHome, "buildkit"), "--addr", d.addr,
 		"--otel-socket-path", filepath.Join(dir, "otel.sock"), "--config", os.DevNull}
 	if os.Getuid() != 0 {
 		args = append([]string{b.binary("rootlesskit"), "--net=host", "--copy-up=/etc"}, append(args, "--rootless")...)

@@ -18,6 +18,7 @@ import (
 	_ "github.com/moby/buildkit/client/connhelper/podmancontainer"
 	_ "github.com/moby/buildkit/client/connhelper/ssh"
 	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 )
 
@@ -25,7 +26,7 @@ var errNoWorkers = errors.New("it has no workers")
 
 // dialOnce connects and asks: a connection is not yet a daemon.
 func dialOnce(ctx context.Context, addr string, opts []client.ClientOpt) (*client.Client, string, error) {
-	c, err := client.New(ctx, addr, opts...)
+	c, err := client.New(ctx, addr, append(bulk(), opts...)...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -35,6 +36,18 @@ func dialOnce(ctx context.Context, addr string, opts []client.ClientOpt) (*clien
 		return nil, "", err
 	}
 	return c, version, nil
+}
+
+// bulk is for layers coming out of the daemon: windows that keep a connection with
+// a round-trip time of some 20 ms busy, and fewer reads. The connection's window
+// is also the most that can pile up here while a registry is slow.
+func bulk() []client.ClientOpt {
+	const stream, conn, read = 8 << 20, 16 << 20, 256 << 10
+	return []client.ClientOpt{
+		client.WithGRPCDialOption(grpc.WithInitialWindowSize(stream)),
+		client.WithGRPCDialOption(grpc.WithInitialConnWindowSize(conn)),
+		client.WithGRPCDialOption(grpc.WithReadBufferSize(read)),
+	}
 }
 
 // ask returns the daemon's version once it can build.

@@ -1,0 +1,30 @@
+package buildkitd
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/buildkit/util/appdefaults"
+)
+
+// ContentDirs are the content stores on this machine that may be the daemon's:
+// the private one's, or, if it is reached by a socket, those at the default
+// places. It may be empty, and what it names may be unreadable.
+func (b *Builder) ContentDirs() []string {
+	var roots []string
+	switch {
+	case b.Private:
+		roots = []string{filepath.Dir(b.LogFile)}
+	case strings.HasPrefix(b.Addr, "unix://"):
+		roots = []string{appdefaults.Root, appdefaults.UserRoot()}
+	}
+	var dirs []string
+	for _, root := range roots {
+		// One for each snapshotter that was ever used there.
+		found, err := filepath.Glob(filepath.Join(root, "runc-*", "content"))
+		if err == nil {
+			dirs = append(dirs, found...)
+		}
+	}
+	return dirs
+}

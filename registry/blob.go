@@ -1,0 +1,163 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// blobUpload is one blob on its way into one repository.
+type blobUpload struct {
+	digest   v1.Hash
+	size     int64
+	from     *name.Repository // of the same registry, to mount it from; nil for none
+	open     func() (io.ReadCloser, error)
+	transfer *transfer
+}
+
+// upload brings a blob into the repository unless it is there: by mounting it, or
+// by the POST and one PUT that the distribution specification calls monolithic.
+// It is how containerd and BuildKit upload. go-containerregistry's PATCH before
+// the PUT has the registry store its state between the two, and costs a round
+// trip more.
+func (c *conn) upload(ctx context.Context, b *blobUpload) error {
+	there, err := c.hasBlob(ctx, b.digest)
+	if err != nil {
+		return err
+	}
+	if there {
+		b.transfer.set(StateExists, b.size)
+		return nil
+	}
+	location, err := c.startUpload(ctx, b)
+	if err != nil {
+		return err
+	}
+	if location == nil {
+		b.transfer.set(StateMounted, b.size)
+		return nil
+	}
+	if err := c.putBlob(ctx, location, b); err != nil {
+		return err
+	}
+	b.transfer.set(StateDone, b.size)
+	return nil
+}
+
+func (c *conn) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
+	resp, err := c.do(ctx, http.MethodHead, c.url("blobs/"+digest.String()), nil)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	if err := transport.CheckError(resp, http.StatusOK, http.StatusNotFound); err != nil {
+		return false, err
+	}
+	return resp.StatusCode == http.StatusOK, nil
+}
+
+// startUpload returns where to put the blob, nil if it was mounted.
+func (c *conn) startUpload(ctx context.Context, b *blobUpload) (*url.URL, error) {
+	u := c.url("blobs/uploads/")
+	if b.from != nil {
+		u.RawQuery = url.Values{"mount": {b.digest.String()}, "from": {b.from.RepositoryStr()}}.Encode()
+	}
+	resp, err := c.do(ctx, http.MethodPost, u, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if err := transport.CheckError(resp, http.StatusCreated, http.StatusAccepted); err != nil {
+		if b.from == nil {
+			return nil, err
+		}
+		// Some registries fail where they should offer an upload instead
+		// (google/go-containerregistry#1404, #1679).
+		again := *b
+		again.from = nil
+		return c.startUpload(ctx, &again)
+	}
+	if resp.StatusCode == http.StatusCreated {
+		return nil, nil
+	}
+	return uploadLocation(resp)
+}
+
+// uploadLocation is where the answer to a POST wants the blob.
+func uploadLocation(resp *http.Response) (*url.URL, error) {
+	location := resp.Header.Get("Location")
+	if location == "" {
+		return nil, errors.New("the registry offers an upload without a Location")
+	}
+	u, err := url.Parse(location)
+	if err != nil {
+		return nil, errors.New("the registry offers an upload at a Location that is no URL")
+	}
+	asked := resp.Request.URL
+	u = asked.ResolveReference(u)
+	switch {
+	case asked.Scheme == "https" && u.Scheme != "https":
+		return nil, fmt.Errorf("the registry sends the upload from https to %s", u.Scheme)
+	case u.Hostname() != asked.Hostname() && internal(u.Hostname()):
+		// As go-containerregistry: a registry must not have us write to
+		// what only we can reach.
+		return nil, fmt.Errorf("the registry sends the upload to the internal address %s", u.Hostname())
+	}
+	return u, nil
+}
+
+func internal(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && (ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified())
+}
+
+func (c *conn) putBlob(ctx context.Context, location *url.URL, b *blobUpload) error {
+	query := location.Query()
+	query.Set("digest", b.digest.String())
+	location.RawQuery = query.Encode()
+	resp, err := c.do(ctx, http.MethodPut, location, b)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusNoContent)
+}
+
+// do makes a request about a blob, whose bytes are the body if there is one.
+func (c *conn) do(ctx context.Context, method string, u *url.URL, body *blobUpload) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		if req.Body, err = body.open(); err != nil {
+			return nil, err
+		}
+		// For a token that expires just now: see unsent.
+		req.GetBody = body.open
+		req.ContentLength = body.size
+		req.Header.Set("Content-Type", "application/octet-stream")
+		if body.size == 0 {
+			_ = req.Body.Close()
+			req.Body = http.NoBody // otherwise 0 would mean "unknown"
+		}
+	}
+	client := http.Client{Transport: c.transport, CheckRedirect: sameSecurity}
+	return client.Do(req)
+}
+
+// url is a place below the repository.
+func (c *conn) url(path string) *url.URL {
+	return &url.URL{
+		Scheme: c.repo.Scheme(), Host: c.repo.RegistryStr(),
+		Path: fmt.Sprintf("/v2/%s/%s", c.repo.RepositoryStr(), path),
+	}
+}
