@@ -87,6 +87,25 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 	return p, nil
 }
 
+// Connect connects to every registry and gets the tokens for pushing there, which
+// is the beginning of Upload. A caller that has an image to build first can do
+// that meanwhile, and learn early of a registry that is down or gives no token.
+func (p *Push) Connect(ctx context.Context) error {
+	return each(ctx, p.dests, p.connect)
+}
+
+func (p *Push) connect(ctx context.Context, d *dest) error {
+	if d.conn != nil {
+		return nil
+	}
+	c, err := p.network.dial(ctx, d.repo, []string{d.repo.Scope(transport.PushScope)})
+	if err != nil {
+		return err
+	}
+	d.conn = c
+	return nil
+}
+
 // Upload brings all blobs of the artifact into every repository that has not
 // yet got its manifest. It writes no manifest and no tag. All registries are
 // served at the same time; the first failure ends the others.
@@ -144,12 +163,8 @@ func (p *Push) probe(ctx context.Context, d *dest, digest v1.Hash) error {
 	if d.there[digest] || d.ready[digest] {
 		return nil
 	}
-	if d.conn == nil {
-		c, err := p.network.dial(ctx, d.repo, []string{d.repo.Scope(transport.PushScope)})
-		if err != nil {
-			return err
-		}
-		d.conn = c
+	if err := p.connect(ctx, d); err != nil {
+		return err
 	}
 	return p.network.retry.do(ctx, func(ctx context.Context) error {
 		got, err := d.conn.head(ctx, d.repo.Digest(digest.String()))

@@ -15,7 +15,6 @@ import (
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
 	"github.com/seatrial/seatrial/llb"
-	"github.com/seatrial/seatrial/registry"
 	"github.com/seatrial/seatrial/testsuite"
 )
 
@@ -48,11 +47,13 @@ func (p *plan) execute(ctx context.Context, std Streams) error {
 
 // work connects to a builder and has it build, test and ship.
 func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
-	opt := p.builder
-	if !p.quiet {
-		opt.Notes = func(format string, args ...any) { fmt.Fprintf(stderr, "seatrial: "+format+"\n", args...) }
+	uploads := &uploads{}
+	ship, ctx, err := p.startShipping(ctx, uploads)
+	if err != nil {
+		return err
 	}
-	builder, err := buildkitd.Connect(ctx, opt)
+	defer ship.stop()
+	builder, err := p.connect(ctx, stderr)
 	if err != nil {
 		return err
 	}
@@ -62,10 +63,11 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 	if err != nil {
 		return err
 	}
+	uploads.display = display
 	build := p.build
 	build.Status = display.send
 	build.PullCredentials = pullCredentials()
-	res, err := llb.Solve(ctx, builder.Client, build, p.phases(out, display))
+	res, err := llb.Solve(ctx, builder.Client, build, p.phases(out, display, ship))
 	display.close()
 	out.built(res)
 	if p.suite != nil {
@@ -75,12 +77,24 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 	return p.classify(err, builder, res.Record)
 }
 
+func (p *plan) connect(ctx context.Context, stderr io.Writer) (*buildkitd.Builder, error) {
+	opt := p.builder
+	if !p.quiet {
+		opt.Notes = func(format string, args ...any) { fmt.Fprintf(stderr, "seatrial: "+format+"\n", args...) }
+	}
+	builder, err := buildkitd.Connect(ctx, opt)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return nil, cause
+	}
+	return builder, err
+}
+
 // pullCredentials are those of the docker configuration, for base images.
 func pullCredentials() authprovider.AuthConfigProvider {
 	return authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(io.Discard))
 }
 
-func (p *plan) phases(out *outcome, display *display) llb.Phases {
+func (p *plan) phases(out *outcome, display *display, ship *shipping) llb.Phases {
 	ph := llb.Phases{Stages: func(have []string) ([]string, error) {
 		if err := p.stages(have); err != nil {
 			return nil, err
@@ -103,77 +117,10 @@ func (p *plan) phases(out *outcome, display *display) llb.Phases {
 		ph.Ship = func(ctx context.Context, s *llb.Shipment) error {
 			out.exported()
 			defer out.phase("push")()
-			return p.ship(ctx, s, out, display)
+			return ship.ship(ctx, s, out, display)
 		}
 	}
 	return ph
-}
-
-// ship uploads while tests run, and moves tags when they have passed.
-func (p *plan) ship(ctx context.Context, s *llb.Shipment, out *outcome, display *display) error {
-	uploads := newUploads(display)
-	store := registry.ContentDirs(out.builder.ContentDirs(), registry.DaemonContent(s.Content))
-	artifact, err := registry.Load(ctx, store, s.Descriptor, registry.LoadOptions{
-		Bases: bases(s.Bases), Materialize: s.Materialize,
-	})
-	if err != nil {
-		return &pushError{err}
-	}
-	push, err := registry.NewPush(p.refs, registry.Options{Progress: uploads.progress})
-	if err != nil {
-		return &pushError{err}
-	}
-	err = p.upload(ctx, s, push, artifact)
-	uploads.end(err)
-	if err != nil {
-		return err
-	}
-	s.Release()
-	if err := s.Verdict(ctx); err != nil {
-		return err
-	}
-	done := display.step(fmt.Sprintf("[push] tagging %s", plural(len(p.refs), "reference")))
-	pushed, err := push.Commit(ctx, artifact)
-	done(err)
-	out.pushed = pushed
-	var partial *registry.PartialError
-	if errors.As(err, &partial) {
-		out.pushed = partial.Moved
-	}
-	if err != nil {
-		return &pushError{err}
-	}
-	return nil
-}
-
-// upload sends the blobs. A failed test ends it; the bytes would be in vain.
-func (p *plan) upload(ctx context.Context, s *llb.Shipment, push *registry.Push, artifact registry.Artifact) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		if err := s.Verdict(ctx); err != nil {
-			cancel(err)
-		}
-	}()
-	err := push.Upload(ctx, artifact)
-	var failed *testsuite.FailedError
-	if cause := context.Cause(ctx); errors.As(cause, &failed) {
-		return cause
-	}
-	if err != nil {
-		return &pushError{err}
-	}
-	return nil
-}
-
-func bases(list []llb.Base) []registry.Base {
-	out := make([]registry.Base, 0, len(list))
-	for _, b := range list {
-		if h, err := hash(b.Digest.String()); err == nil {
-			out = append(out, registry.Base{Reference: b.Reference, Digest: h})
-		}
-	}
-	return out
 }
 
 // classify gives an error of the solve the kind that decides the exit code.

@@ -26,10 +26,6 @@ type upload struct {
 	blobs  map[string]*client.VertexStatus
 }
 
-func newUploads(d *display) *uploads {
-	return &uploads{display: d, repos: map[string]*upload{}}
-}
-
 // progress is called by the push, from several goroutines.
 func (u *uploads) progress(p registry.Progress) {
 	if p.State == registry.StateStarted {
@@ -39,6 +35,9 @@ func (u *uploads) progress(p registry.Progress) {
 	defer u.mu.Unlock()
 	st := &client.SolveStatus{}
 	up := u.repos[p.Repository.Name()]
+	if u.repos == nil {
+		u.repos = map[string]*upload{}
+	}
 	if up == nil {
 		up = &upload{
 			vertex: client.Vertex{Digest: digest.FromString(identity.NewID()), Name: "[push] layers to " + p.Repository.Name(), Started: now()},
