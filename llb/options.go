@@ -44,6 +44,9 @@ type Options struct {
 	PullCredentials authprovider.AuthConfigProvider
 	// ExportAttrs go to BuildKit's image exporter as they are.
 	ExportAttrs map[string]string
+	// Redact is given every piece of output of a step before anyone sees
+	// it, and returns what may be seen. Default: all of it.
+	Redact func([]byte) []byte
 	// Status is told everything that the daemon reports; each vertex once,
 	// though it may serve image and tests. It is called from one goroutine
 	// at a time and must not block for long. Default: nobody is told.

@@ -114,15 +114,20 @@ type statusMerge struct {
 	owners map[digest.Digest]int
 	record *Record
 	out    func(*client.SolveStatus)
+	redact func([]byte) []byte
 	wg     sync.WaitGroup
 	next   int
 }
 
-func newStatusMerge(out func(*client.SolveStatus)) *statusMerge {
-	if out == nil {
-		out = func(*client.SolveStatus) {}
+func newStatusMerge(opt Options) *statusMerge {
+	m := &statusMerge{owners: map[digest.Digest]int{}, record: &Record{}, out: opt.Status, redact: opt.Redact}
+	if m.out == nil {
+		m.out = func(*client.SolveStatus) {}
 	}
-	return &statusMerge{owners: map[digest.Digest]int{}, record: &Record{}, out: out}
+	if m.redact == nil {
+		m.redact = func(b []byte) []byte { return b }
+	}
+	return m
 }
 
 // stream is a channel for one build, which closes it.
@@ -165,6 +170,7 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 	}
 	for _, l := range st.Logs {
 		if m.owns(id, l.Vertex) {
+			l.Data = m.redact(l.Data)
 			mine.Logs = append(mine.Logs, l)
 		}
 	}

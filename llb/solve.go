@@ -85,7 +85,7 @@ func Solve(ctx context.Context, c *client.Client, opt Options, ph Phases) (*Resu
 	}
 	s := &solve{
 		client: c, opt: opt, phases: ph, inputs: in,
-		bases: newBases(), status: newStatusMerge(opt.Status),
+		bases: newBases(), status: newStatusMerge(opt),
 		trial: newFuture[*Trial](), held: newFuture[*Trial](), verdict: newFuture[struct{}](), release: newFuture[struct{}](),
 	}
 	err = s.run(ctx)

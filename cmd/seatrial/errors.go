@@ -155,3 +155,21 @@ func sanitize(s string) string {
 		return r
 	}, strings.ToValidUTF8(s, "?"))
 }
+
+// explain shows the types and texts that err is made of.
+func explain(w io.Writer, err error) {
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(w, "debug: %T: %s\n", err, firstLine(message(err)))
+	if _, ok := err.(*registry.Error); ok { //nolint:errorlint // as below
+		return // what is behind it may hold signed URLs
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range many.Unwrap() {
+			explain(w, e)
+		}
+		return
+	}
+	explain(w, errors.Unwrap(err))
+}

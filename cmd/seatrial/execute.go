@@ -7,8 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/docker/cli/cli/config"
-	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/urfave/cli/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -24,7 +22,11 @@ func execute(c *cli.Context, std Streams, m mode) error {
 	if err != nil {
 		return err
 	}
-	return p.execute(c.Context, std)
+	err = p.execute(c.Context, std)
+	if p.debug {
+		explain(std.Err, err)
+	}
+	return err
 }
 
 func (p *plan) execute(ctx context.Context, std Streams) error {
@@ -48,7 +50,7 @@ func (p *plan) execute(ctx context.Context, std Streams) error {
 // work connects to a builder and has it build, test and ship.
 func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 	uploads := &uploads{}
-	ship, ctx, err := p.startShipping(ctx, uploads)
+	ship, ctx, err := p.startShipping(ctx, uploads, stderr)
 	if err != nil {
 		return err
 	}
@@ -87,11 +89,6 @@ func (p *plan) connect(ctx context.Context, stderr io.Writer) (*buildkitd.Builde
 		return nil, cause
 	}
 	return builder, err
-}
-
-// pullCredentials are those of the docker configuration, for base images.
-func pullCredentials() authprovider.AuthConfigProvider {
-	return authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(io.Discard))
 }
 
 func (p *plan) phases(out *outcome, display *display, ship *shipping) llb.Phases {

@@ -154,6 +154,16 @@ func TestRegistryRefusesManifest(t *testing.T) {
 	})
 }
 
+func TestRegistryHasNoSuchRepository(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
+	bad := faulty(t, func(rw http.ResponseWriter, r *http.Request) bool {
+		return r.URL.Path != "/v2/" && refuse(rw, http.StatusNotFound, "NAME_UNKNOWN")
+	})
+	c := start(t, w.env(), "run", "-t", bad.Host+"/acme/none", "--untested", testenv.Dir(t, "Dockerfile", plainDockerfile))
+	c.exits(6)
+	c.says(bad.Host+"/acme/none", "create the repository first", "no tag moved")
+}
+
 func TestRegistryRefusesTagAfterAnotherMoved(t *testing.T) {
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
 	bad := faulty(t, func(rw http.ResponseWriter, r *http.Request) bool {

@@ -153,7 +153,11 @@ func platformList(values []string) ([]string, error) {
 // inputs opens what RUN --mount may ask for.
 func (p *plan) inputs(c *cli.Context) error {
 	if v := c.StringSlice("secret"); len(v) > 0 {
-		a, err := build.ParseSecret(v)
+		store, err := newSecretStore(v)
+		var usage *usageError
+		if errors.As(err, &usage) {
+			return err
+		}
 		if err != nil {
 			hint := "--secret id=ID,src=FILE or id=ID,env=VARIABLE"
 			if errors.Is(err, fs.ErrNotExist) {
@@ -161,7 +165,8 @@ func (p *plan) inputs(c *cli.Context) error {
 			}
 			return usagef(hint, "--secret: %w", err)
 		}
-		p.build.Attachables = append(p.build.Attachables, a)
+		p.build.Attachables = append(p.build.Attachables, store)
+		p.build.Redact = store.redact
 	}
 	if v := c.StringSlice("ssh"); len(v) > 0 {
 		configs, err := build.ParseSSH(v)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+
+	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
@@ -22,13 +25,17 @@ type shipping struct {
 // startShipping connects to the registries, if anything is to be pushed. The
 // context that it returns ends, with the reason as its cause, if that fails: a
 // long build whose image can go nowhere is better not begun.
-func (p *plan) startShipping(ctx context.Context, uploads *uploads) (*shipping, context.Context, error) {
+func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Writer) (*shipping, context.Context, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &shipping{refs: len(p.refs), uploads: uploads, connected: make(chan struct{}), stop: func() { cancel(nil) }}
 	if p.mode != modeRun {
 		return s, ctx, nil
 	}
-	push, err := registry.NewPush(p.refs, registry.Options{Progress: uploads.progress})
+	var keychain authn.Keychain = authn.DefaultKeychain
+	if p.debug {
+		keychain = tellingKeychain{keychain, stderr}
+	}
+	push, err := registry.NewPush(p.refs, registry.Options{Progress: uploads.progress, Keychain: keychain})
 	if err != nil {
 		cancel(nil)
 		return nil, nil, &pushError{err}

@@ -1,6 +1,7 @@
 package buildkitd
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -52,7 +53,8 @@ func TestSubordinateIDs(t *testing.T) {
 		if (err == nil) != test.ok {
 			t.Errorf("checkSubIDs with ranges %s = %v, want ok %t", test.about, err, test.ok)
 		}
-		if e, _ := err.(*Error); e != nil && !strings.Contains(e.Hint, "usermod --add-subuids") {
+		var e *Error
+		if errors.As(err, &e) && !strings.Contains(e.Hint, "usermod --add-subuids") {
 			t.Errorf("hint = %q", e.Hint)
 		}
 	}

@@ -160,7 +160,7 @@ func TestKilledUserLeavesADaemonToTheNext(t *testing.T) {
 
 // killDuringStep kills the daemon while a step runs in it. The step tells by a
 // file in a place that both see that it runs: its own process.
-func killDuringStep(t *testing.T, a *account, r *run) {
+func killDuringStep(t *testing.T, r *run) {
 	t.Helper()
 	mark := "31337" + fmt.Sprint(os.Getpid()%1000)
 	if _, err := fmt.Fprintf(r.stdin, "run /busybox sleep %s\n", mark); err != nil {
@@ -182,7 +182,7 @@ func killDuringStep(t *testing.T, a *account, r *run) {
 func TestKilledDaemonIsClearedAwayByItsUser(t *testing.T) {
 	accounts(t, func(t *testing.T, a *account) {
 		r := a.connect(t)
-		killDuringStep(t, a, r)
+		killDuringStep(t, r)
 		r.close(t)
 		a.checkNothingLeft(t)
 		next := a.connect(t)
@@ -193,7 +193,7 @@ func TestKilledDaemonIsClearedAwayByItsUser(t *testing.T) {
 func TestKilledDaemonIsClearedAwayByTheNextRun(t *testing.T) {
 	accounts(t, func(t *testing.T, a *account) {
 		r := a.connect(t)
-		killDuringStep(t, a, r)
+		killDuringStep(t, r)
 		r.kill(t)
 		next := a.connect(t)
 		if next.Builder.PID == r.Builder.PID {
