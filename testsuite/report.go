@@ -36,6 +36,8 @@ type Case struct {
 	Output llb.Vertex
 	// Sources are the Dockerfile's lines that failed, if it is a stage.
 	Sources []*errdefs.Source
+
+	started, ended time.Time
 }
 
 // Report is what became of a suite.
@@ -52,6 +54,21 @@ func (r *Report) Count(st Status) int {
 		}
 	}
 	return n
+}
+
+// Duration is the time from the start of the first test's own steps to the end of
+// the last one's; 0 if nothing ran.
+func (r *Report) Duration() time.Duration {
+	var started, ended time.Time
+	for _, c := range r.Cases {
+		if !c.started.IsZero() && (started.IsZero() || c.started.Before(started)) {
+			started = c.started
+		}
+		if c.ended.After(ended) {
+			ended = c.ended
+		}
+	}
+	return max(0, ended.Sub(started))
 }
 
 // Report tells what became of the suite, once its solve is over; rec is that
@@ -83,13 +100,25 @@ func (r *run) report(rec *llb.Record) Case {
 	last := llb.Vertex{}
 	for _, dgst := range r.graph.Vertices {
 		last = rec.Vertex(dgst)
-		if !last.Cached && !last.Started.IsZero() && !last.Completed.IsZero() {
-			c.Duration += last.Completed.Sub(last.Started)
-		}
-		if last.Error != "" {
-			c.Output = last
-		}
+		c.add(last)
 	}
 	c.Cached = c.Status == Passed && last.Cached
 	return c
+}
+
+// add counts a step in that belongs to the test alone.
+func (c *Case) add(v llb.Vertex) {
+	if v.Error != "" {
+		c.Output = v
+	}
+	if v.Cached || v.Started.IsZero() || v.Completed.IsZero() {
+		return
+	}
+	c.Duration += v.Completed.Sub(v.Started)
+	if c.started.IsZero() || v.Started.Before(c.started) {
+		c.started = v.Started
+	}
+	if v.Completed.After(c.ended) {
+		c.ended = v.Completed
+	}
 }

@@ -74,6 +74,7 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 	out.built(res)
 	if p.suite != nil {
 		out.report = p.suite.Report(res.Record)
+		out.add("test", out.report.Duration())
 	}
 	out.shown = display.showsLogs
 	return p.classify(err, builder, res.Record)
@@ -102,10 +103,7 @@ func (p *plan) phases(out *outcome, display *display, ship *shipping) llb.Phases
 		return p.suite.Stages(have)
 	}}
 	if p.suite != nil {
-		ph.Try = func(ctx context.Context, t *llb.Trial) error {
-			defer out.phase("test")()
-			return p.suite.Try(ctx, t)
-		}
+		ph.Try = p.suite.Try
 	}
 	switch p.mode {
 	case modeBuild:
