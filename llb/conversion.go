@@ -53,11 +53,33 @@ type Stage struct {
 	Image dockerspec.DockerOCIImage
 
 	result *dockerfile2llb.Result
+	config *dockerui.Config
 	def    *bkllb.Definition
 }
 
-// IgnoresCache tells that the stage is built anew whatever the cache has.
-func (s *Stage) IgnoresCache() bool { return s.result.IsIgnoreCache }
+// RunOptions are what the build's options say of every RUN instruction: hosts,
+// limits, and the cache. A command that is tried on the stage gets the same.
+func (s *Stage) RunOptions() []bkllb.RunOption {
+	var opts []bkllb.RunOption
+	for _, h := range s.config.ExtraHosts {
+		opts = append(opts, bkllb.AddExtraHost(h.Host, h.IP))
+	}
+	for _, u := range s.config.Ulimits {
+		opts = append(opts, bkllb.AddUlimit(bkllb.UlimitName(u.Name), u.Soft, u.Hard))
+	}
+	if s.config.ShmSize > 0 {
+		opts = append(opts, bkllb.AddMount("/dev/shm", bkllb.Scratch(), bkllb.Tmpfs(bkllb.TmpfsSize(s.config.ShmSize))))
+	}
+	if s.config.CgroupParent != "" {
+		opts = append(opts, bkllb.WithCgroupParent(s.config.CgroupParent))
+	}
+	if s.result.IsIgnoreCache {
+		// The steps of the image are the same and their result is not: what
+		// passed on the result of before says nothing of this one.
+		opts = append(opts, bkllb.IgnoreCache)
+	}
+	return opts
+}
 
 // platforms are the targets; one nil stands for the daemon's own.
 func (cv *conversion) platforms() []*ocispecs.Platform {
@@ -129,7 +151,7 @@ func (cv *conversion) convert(ctx context.Context, opt dockerfile2llb.ConvertOpt
 	return &Stage{
 		Name: opt.Target, Platform: platforms.Normalize(p),
 		State: res.State, Image: *res.Image,
-		result: res, def: def,
+		result: res, config: &cv.ui.Config, def: def,
 	}, nil
 }
 

@@ -3,6 +3,7 @@ package llb
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/client"
@@ -34,8 +35,25 @@ type Options struct {
 	NamedContexts map[string]string
 	// NoCache builds every stage anew.
 	NoCache bool
+	// NoCacheStages are stages to build anew.
+	NoCacheStages []string
 	// Pull asks the registry for base images even if the daemon has them.
 	Pull bool
+	// Network is the network of RUN instructions and tests: "none", "host"
+	// (which needs the entitlement network.host), or "" for the daemon's.
+	Network string
+	// Hosts are added to /etc/hosts of RUN instructions and tests.
+	Hosts map[string]string
+	// ShmSize is the size of /dev/shm in bytes. Default: the daemon's.
+	ShmSize int64
+	// Ulimits are as "nofile=1024:2048".
+	Ulimits []string
+	// CgroupParent is the parent cgroup of RUN instructions and tests.
+	CgroupParent string
+	// Entitlements are what the build may do beyond the usual, if the
+	// daemon's configuration allows it too: network.host,
+	// security.insecure, device.
+	Entitlements []string
 	// Attachables are secrets and SSH agents for RUN --mount.
 	Attachables []session.Attachable
 	// PullCredentials finds the credentials for a host that the build takes
@@ -68,13 +86,40 @@ func (o Options) attrs() map[string]string {
 	if len(o.Platforms) > 0 {
 		attrs["platform"] = strings.Join(o.Platforms, ",")
 	}
-	if o.NoCache {
+	switch {
+	case o.NoCache:
 		attrs["no-cache"] = ""
+	case len(o.NoCacheStages) > 0:
+		attrs["no-cache"] = strings.Join(o.NoCacheStages, ",")
+	}
+	if o.Network != "" {
+		attrs["force-network-mode"] = o.Network
+	}
+	if len(o.Hosts) > 0 {
+		attrs["add-hosts"] = hosts(o.Hosts)
+	}
+	if o.ShmSize > 0 {
+		attrs["shm-size"] = strconv.FormatInt(o.ShmSize, 10)
+	}
+	if len(o.Ulimits) > 0 {
+		attrs["ulimit"] = strings.Join(o.Ulimits, ",")
+	}
+	if o.CgroupParent != "" {
+		attrs["cgroup-parent"] = o.CgroupParent
 	}
 	if o.Pull {
 		attrs["image-resolve-mode"] = "pull"
 	}
 	return attrs
+}
+
+// hosts is NAME=IP,NAME=IP, in a stable order.
+func hosts(m map[string]string) string {
+	var fields []string
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		fields = append(fields, name+"="+m[name])
+	}
+	return strings.Join(fields, ",")
 }
 
 // names lists the named contexts in a stable order.

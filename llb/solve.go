@@ -125,7 +125,7 @@ func (s *solve) run(ctx context.Context) error {
 		return err
 	}
 	defer closeSession()
-	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true}
+	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true, AllowedEntitlements: s.opt.Entitlements}
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

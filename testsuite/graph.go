@@ -22,12 +22,7 @@ func (t Test) graph(ctx context.Context, trial *llb.Trial, name string, image *l
 		}
 		return trial.StageGraph(st)
 	}
-	opts := []bkllb.RunOption{bkllb.Args(t.argv(image)), bkllb.WithCustomName("[test] " + display(name))}
-	if image.IgnoresCache() {
-		// The steps of the image are the same and their result is not: what
-		// passed on the result of before says nothing of this one.
-		opts = append(opts, bkllb.IgnoreCache)
-	}
+	opts := append(image.RunOptions(), bkllb.Args(t.argv(image)), bkllb.WithCustomName("[test] "+display(name)))
 	return trial.StateGraph(ctx, image.State.Run(opts...).Root())
 }
 

@@ -41,6 +41,13 @@ func buildFlags() []cli.Flag {
 		listFlag(catBuild, "secret", "offer a secret to RUN --mount=type=secret: `id=ID[,src=FILE|,env=VAR]`"),
 		listFlag(catBuild, "ssh", "offer an SSH agent or keys to RUN --mount=type=ssh: `ID[=SOCKET|KEY[,KEY]]`"),
 		boolFlag(catBuild, "no-cache", "build every step anew"),
+		listFlag(catBuild, "no-cache-filter", "build `STAGE` anew; several by comma or repeated"),
+		stringFlag(catBuild, "network", "`NETWORK` of RUN instructions and tests: default, none or host"),
+		listFlag(catBuild, "add-host", "add `NAME:IP` to /etc/hosts of RUN instructions and tests"),
+		stringFlag(catBuild, "shm-size", "`SIZE` of /dev/shm, as 64m"),
+		listFlag(catBuild, "ulimit", "limit of RUN instructions and tests, as `nofile=1024:2048`"),
+		stringFlag(catBuild, "cgroup-parent", "parent `CGROUP` of RUN instructions and tests"),
+		listFlag(catBuild, "allow", "`ENTITLEMENT` that the build may use: network.host, security.insecure or device"),
 		boolFlag(catBuild, "pull", "ask the registry for base images even if the builder has them"),
 	}
 }

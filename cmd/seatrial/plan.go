@@ -60,7 +60,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
 		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
 	}
-	for _, step := range []func(*cli.Context) error{p.output, p.buildOptions, p.inputs, p.tests, p.names, p.dockerfile} {
+	for _, step := range []func(*cli.Context) error{p.output, p.buildOptions, p.runOptions, p.inputs, p.tests, p.names, p.dockerfile} {
 		if err := step(c); err != nil {
 			return nil, err
 		}
@@ -90,6 +90,9 @@ func (p *plan) buildOptions(c *cli.Context) error {
 	}
 	if c.NArg() == 1 {
 		p.build.Context = c.Args().First()
+	}
+	if p.build.Context == "-" || p.build.Dockerfile == "-" {
+		return usagef("write it to a file, or to a directory, and name that", "a context or Dockerfile on standard input is not supported")
 	}
 	var err error
 	if p.build.BuildArgs, err = buildArgs(c.StringSlice("build-arg")); err != nil {

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/docker/go-units"
+	"github.com/moby/buildkit/util/entitlements"
+	"github.com/urfave/cli/v2"
+)
+
+// runOptions are flags about the surroundings of RUN instructions and tests.
+func (p *plan) runOptions(c *cli.Context) error {
+	for _, v := range c.StringSlice("no-cache-filter") {
+		p.build.NoCacheStages = append(p.build.NoCacheStages, strings.Split(v, ",")...)
+	}
+	p.build.CgroupParent = c.String("cgroup-parent")
+	p.build.Ulimits = c.StringSlice("ulimit")
+	for _, v := range p.build.Ulimits {
+		if _, err := units.ParseUlimit(v); err != nil {
+			return usagef("a limit looks like nofile=1024:2048", "--ulimit %q: %w", v, err)
+		}
+	}
+	if v := c.String("shm-size"); v != "" {
+		size, err := units.RAMInBytes(v)
+		if err != nil || size <= 0 {
+			return usagef("a size looks like 64m or 1g", "--shm-size %q is no size", v)
+		}
+		p.build.ShmSize = size
+	}
+	if err := p.hosts(c.StringSlice("add-host")); err != nil {
+		return err
+	}
+	return p.entitlements(c)
+}
+
+// hosts takes docker's NAME:IP, and NAME=IP.
+func (p *plan) hosts(values []string) error {
+	p.build.Hosts = map[string]string{}
+	for _, v := range values {
+		i := strings.IndexAny(v, "=:")
+		if i <= 0 {
+			return usagef("", "--add-host %q is not of the form NAME:IP", v)
+		}
+		ip := strings.Trim(v[i+1:], "[]")
+		if net.ParseIP(ip) == nil {
+			return usagef("", "--add-host %q: %q is no IP address", v, ip)
+		}
+		p.build.Hosts[v[:i]] = ip
+	}
+	return nil
+}
+
+func (p *plan) entitlements(c *cli.Context) error {
+	p.build.Entitlements = c.StringSlice("allow")
+	for _, v := range p.build.Entitlements {
+		if _, _, err := entitlements.Parse(v); err != nil {
+			return usagef("", "--allow %q is not one of network.host, security.insecure, device", v)
+		}
+	}
+	switch network := c.String("network"); network {
+	case "", "default":
+	case "host":
+		if !slices.Contains(p.build.Entitlements, string(entitlements.EntitlementNetworkHost)) {
+			return usagef("add --allow network.host; the builder's configuration must allow it too", "--network host needs an entitlement")
+		}
+		p.build.Network = network
+	case "none":
+		p.build.Network = network
+	default:
+		return usagef("", "--network %q is not one of default, none, host", network)
+	}
+	return nil
+}
