@@ -15,7 +15,7 @@ func runCommand(std Streams) *cli.Command {
 		Name: "run", Usage: "build, test, push", ArgsUsage: contextUsage,
 		Description: "Builds the image, runs its tests in it, and moves the tags when all of them passed.\n\n" +
 			"   seatrial run -t registry.example.com/app:1.2 --test ./test.sh .",
-		Flags: slices.Concat([]cli.Flag{tagFlag()}, buildFlags(), testFlags(),
+		Flags: slices.Concat([]cli.Flag{tagFlag()}, buildFlags(), imageFlags(), testFlags(),
 			[]cli.Flag{boolFlag(catTest, "untested", "push without any test")}, builderFlags(), outputFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeRun) },
 	}
@@ -25,7 +25,7 @@ func buildCommand(std Streams) *cli.Command {
 	return &cli.Command{
 		Name: "build", Usage: "build; push nothing", ArgsUsage: contextUsage,
 		Description: "Builds the image into the builder's content store and prints its digest.",
-		Flags:       slices.Concat(buildFlags(), builderFlags(), outputFlags()),
+		Flags:       slices.Concat(buildFlags(), imageFlags(), builderFlags(), outputFlags()),
 		Action:      func(c *cli.Context) error { return execute(c, std, modeBuild) },
 	}
 }

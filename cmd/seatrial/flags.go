@@ -25,6 +25,7 @@ func boolFlag(category, name, usage string, aliases ...string) *cli.BoolFlag {
 
 const (
 	catBuild   = "Build:"
+	catImage   = "Image:"
 	catTest    = "Test:"
 	catBuilder = "Builder:"
 	catOutput  = "Output:"
@@ -49,6 +50,16 @@ func buildFlags() []cli.Flag {
 		stringFlag(catBuild, "cgroup-parent", "parent `CGROUP` of RUN instructions and tests"),
 		listFlag(catBuild, "allow", "`ENTITLEMENT` that the build may use: network.host, security.insecure or device"),
 		boolFlag(catBuild, "pull", "ask the registry for base images even if the builder has them"),
+	}
+}
+
+func imageFlags() []cli.Flag {
+	return []cli.Flag{
+		listFlag(catImage, "annotation", "annotate the image: `[TYPE:]KEY=VALUE`, TYPE being manifest, index, manifest-descriptor or index-descriptor"),
+		stringFlag(catImage, "compression", "`TYPE` of the layers' compression: gzip, zstd, estargz or uncompressed (default: gzip)"),
+		&cli.IntFlag{Category: catImage, Name: "compression-level", Usage: "`LEVEL` of the compression", EnvVars: env("compression-level"), DefaultText: "the compression's own"},
+		boolFlag(catImage, "force-compression", "compress layers of base images anew that are compressed otherwise"),
+		boolFlag(catImage, "reproducible", "give files and image the time of SOURCE_DATE_EPOCH (default: 1970), so that two builds make one digest"),
 	}
 }
 
