@@ -13,7 +13,7 @@ import (
 
 // pullAuth gives the daemon what it needs to pull the images that this build
 // names, and nothing else: no credentials for another host, no token that can
-// push. A daemon may serve many tenants; whatever it is given, it may keep.
+// push, except to where a cache is to be exported. A daemon may serve many tenants; whatever it is given, it may keep.
 //
 // What remains: a registry with Basic authentication has no tokens, so for such
 // a registry of a base image the daemon sees the password that the user has for
@@ -48,24 +48,32 @@ func (p *pullAuth) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) 
 		return nil, status.Errorf(codes.PermissionDenied, "this build names no image of %s, so the builder gets no token for it", req.Host)
 	}
 	for _, scope := range req.Scopes {
-		if !pullOnly(scope) {
+		if !p.bases.grants(req.Host, scope) {
 			return nil, status.Errorf(codes.PermissionDenied, "the builder asked for a token with scope %q; it only ever gets tokens that pull", scope)
 		}
 	}
 	return p.AuthServer.FetchToken(ctx, req)
 }
 
-// pullOnly reads a scope of the token specification, TYPE:NAME:ACTION,ACTION.
-func pullOnly(scope string) bool {
+// grants reads a scope of the token specification, TYPE:NAME:ACTION,ACTION. It may
+// pull, and push to the repository of an exported cache.
+func (b *bases) grants(host, scope string) bool {
 	for _, s := range strings.Fields(scope) {
-		actions := s[strings.LastIndex(s, ":")+1:]
+		name, actions, _ := cutLast(strings.TrimPrefix(s, "repository:"), ":")
 		for _, a := range strings.Split(actions, ",") {
-			if a != "pull" {
+			if a != "pull" && !(a == "push" && b.caches[canonicalHost(host)+"/"+name]) {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }
 
 func (p *pullAuth) GetTokenAuthority(ctx context.Context, req *auth.GetTokenAuthorityRequest) (*auth.GetTokenAuthorityResponse, error) {

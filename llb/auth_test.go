@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/docker/cli/cli/config/types"
+	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session/auth"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"google.golang.org/grpc/codes"
@@ -21,6 +22,7 @@ func TestPullAuth(t *testing.T) {
 	p := newPullAuth(creds, b)
 	b.announce("base.example.com/team/base:1")
 	b.announce("busybox")
+	b.announceCaches(Options{CacheExports: []client.CacheOptionsEntry{{Type: "registry", Attrs: map[string]string{"ref": "cache.example.com/team/cache:main"}}}})
 
 	for host, want := range map[string]string{
 		"base.example.com":       "s3cret",
@@ -42,6 +44,9 @@ func TestPullAuth(t *testing.T) {
 		{"base.example.com", "repository:team/base:push", codes.PermissionDenied},
 		{"base.example.com", "repository:team/base:pull repository:team/other:*", codes.PermissionDenied},
 		{"base.example.com", "registry:catalog:*", codes.PermissionDenied},
+		{"cache.example.com", "repository:team/cache:pull,push", codes.OK},
+		{"cache.example.com", "repository:team/app:pull,push", codes.PermissionDenied},
+		{"base.example.com", "repository:team/cache:pull,push", codes.PermissionDenied},
 		{"other.example.com", "repository:team/base:pull", codes.PermissionDenied},
 	} {
 		_, err := p.FetchToken(ctx, &auth.FetchTokenRequest{Host: test.host, Scopes: []string{test.scope}})

@@ -29,6 +29,8 @@ type bases struct {
 	mu    sync.Mutex
 	hosts map[string]bool
 	list  []Base
+
+	caches map[string]bool // repositories, with their host, of exported caches; set once
 }
 
 type resolved struct {
@@ -38,7 +40,7 @@ type resolved struct {
 }
 
 func newBases() *bases {
-	return &bases{hosts: map[string]bool{}, group: flightcontrol.CachedGroup[resolved]{CacheError: true}}
+	return &bases{hosts: map[string]bool{}, caches: map[string]bool{}, group: flightcontrol.CachedGroup[resolved]{CacheError: true}}
 }
 
 // client is c with image resolution going through b.
@@ -48,12 +50,17 @@ func (b *bases) client(c gateway.Client) gateway.Client {
 
 // Allows tells whether the build named an image of host.
 func (b *bases) allows(host string) bool {
-	if host == "registry-1.docker.io" {
-		host = "docker.io"
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.hosts[host]
+	return b.hosts[canonicalHost(host)]
+}
+
+// canonicalHost is the host as references name it.
+func canonicalHost(host string) string {
+	if host == "registry-1.docker.io" {
+		return "docker.io"
+	}
+	return host
 }
 
 func (b *bases) all() []Base {

@@ -60,6 +60,13 @@ type Options struct {
 	// a base image from. The daemon gets none for any other host, and no
 	// token that can push. Default: everything is pulled anonymously.
 	PullCredentials authprovider.AuthConfigProvider
+	// CacheImports are caches to look into for steps that the daemon has not
+	// run itself, of image and tests. One that cannot be read is passed over.
+	CacheImports []client.CacheOptionsEntry
+	// CacheExports are where the steps of image and tests are kept for other
+	// daemons. They are written when all else is done; a failure is
+	// Result.CacheErr and does not fail the solve.
+	CacheExports []client.CacheOptionsEntry
 	// ExportAttrs go to BuildKit's image exporter as they are.
 	ExportAttrs map[string]string
 	// Redact is given every piece of output of a step before anyone sees

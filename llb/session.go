@@ -140,6 +140,13 @@ func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options
 	for _, a := range opt.Attachables {
 		s.Allow(a)
 	}
+	stores, err := opt.cacheStores()
+	if err != nil {
+		return nil, nil, err
+	}
+	if stores != nil {
+		s.Allow(stores)
+	}
 	s.Allow(exporterprovider.New(nil, exporterprovider.WithFinalizeCallback(finalize)))
 	// The session outlives ctx a little: a cancelled build still says how it
 	// ended.

@@ -73,6 +73,8 @@ type Result struct {
 	Response map[string]string
 	// Record is what the daemon reported; it is there on failure too.
 	Record *Record
+	// CacheErr says why caches were not exported; it is no failure.
+	CacheErr error
 }
 
 // Solve builds, tries and ships as ph says. It returns a result with the Record
@@ -120,12 +122,14 @@ type solve struct {
 var errOver = errors.New("the other half of the build has failed")
 
 func (s *solve) run(ctx context.Context) error {
+	s.bases.announceCaches(s.opt)
 	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.bases, s.finalize(ctx))
 	if err != nil {
 		return err
 	}
 	defer closeSession()
-	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true, AllowedEntitlements: s.opt.Entitlements}
+	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true, AllowedEntitlements: s.opt.Entitlements,
+		CacheImports: s.opt.CacheImports}
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -152,6 +156,7 @@ func (s *solve) run(ctx context.Context) error {
 	})
 	wg.Wait()
 	if imageErr == nil && trialErr == nil {
+		s.result.CacheErr = s.exportCaches(ctx)
 		return nil
 	}
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, errOver) {
@@ -184,6 +189,7 @@ func (s *solve) buildImage(ctx context.Context) error {
 	attrs := map[string]string{}
 	maps.Copy(attrs, s.opt.ExportAttrs)
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
+	opt.CacheExports = s.opt.inlineCache()
 
 	resp, err := s.client.Build(ctx, opt, "", s.deciding(func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		cv, t, err := s.convert(ctx, c)
@@ -269,6 +275,9 @@ func (s *solve) trialFor(ctx context.Context, c gateway.Client) (*Trial, error) 
 		return s.trial.get(ctx)
 	}
 	_, t, err := s.convert(ctx, c)
+	if err == nil {
+		s.trial.set(t)
+	}
 	return t, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
@@ -29,12 +30,16 @@ type Trial struct {
 	union *contextUnion
 	built map[digest.Digest]bool // the image's own vertices
 	refs  []gateway.Reference
+
+	imports []gateway.CacheOptionsEntry
+	mu      sync.Mutex
+	tried   []*bkllb.Definition // what Solve was called for
 }
 
 // newTrial converts what extra asks for beside the image itself and makes all of
 // it load one context.
 func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) (*Trial, error) {
-	t := &Trial{named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}}
+	t := &Trial{named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports}
 	if err := t.convert(ctx, cv, extra); err != nil {
 		return nil, err
 	}
@@ -168,11 +173,25 @@ func (t *Trial) graph(def *bkllb.Definition) (*Graph, error) {
 
 // Solve runs a graph to its end and returns its filesystem.
 func (t *Trial) Solve(ctx context.Context, g *Graph) (gateway.Reference, error) {
-	res, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: g.def.ToPB(), Evaluate: true})
+	t.mu.Lock()
+	t.tried = append(t.tried, g.def)
+	t.mu.Unlock()
+	res, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: g.def.ToPB(), Evaluate: true, CacheImports: t.imports})
 	if err != nil {
 		return nil, err
 	}
 	return res.SingleRef()
+}
+
+// solved are the image and all that was tried on it.
+func (t *Trial) solved() []*bkllb.Definition {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var defs []*bkllb.Definition
+	for _, st := range t.Images {
+		defs = append(defs, st.def)
+	}
+	return append(defs, t.tried...)
 }
 
 // OfImage tells whether the vertex dgst builds the image, not a test.
@@ -186,7 +205,7 @@ func (t *Trial) hold(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
 	for i, st := range t.Images {
 		eg.Go(func() error {
-			res, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: st.def.ToPB(), Evaluate: true})
+			res, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: st.def.ToPB(), Evaluate: true, CacheImports: t.imports})
 			if err != nil {
 				return err
 			}

@@ -49,6 +49,8 @@ func buildFlags() []cli.Flag {
 		listFlag(catBuild, "ulimit", "limit of RUN instructions and tests, as `nofile=1024:2048`"),
 		stringFlag(catBuild, "cgroup-parent", "parent `CGROUP` of RUN instructions and tests"),
 		listFlag(catBuild, "allow", "`ENTITLEMENT` that the build may use: network.host, security.insecure or device"),
+		listFlag(catBuild, "cache-from", "look for finished steps in a cache: `type=registry|local|gha|s3|azblob,…`, or a reference"),
+		listFlag(catBuild, "cache-to", "keep finished steps, of tests too, in a cache: `type=registry|local|gha|s3|azblob|inline,…`, or a reference"),
 		boolFlag(catBuild, "pull", "ask the registry for base images even if the builder has them"),
 	}
 }

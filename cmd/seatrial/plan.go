@@ -62,7 +62,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
 		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
 	}
-	for _, step := range []func(*cli.Context) error{p.output, p.buildOptions, p.runOptions, p.exportOptions, p.inputs, p.tests, p.names, p.dockerfile} {
+	for _, step := range []func(*cli.Context) error{p.output, p.buildOptions, p.runOptions, p.exportOptions, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
 		if err := step(c); err != nil {
 			return nil, err
 		}

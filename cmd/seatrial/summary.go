@@ -39,6 +39,9 @@ func (o *outcome) summary(w io.Writer) {
 	if o.mode == modeRun && o.err != nil && len(o.pushed) == 0 {
 		row(w, "pushed", "nothing: no tag moved", "")
 	}
+	if err := o.result.CacheErr; err != nil {
+		fmt.Fprintf(w, "warning: %s\n", message(err))
+	}
 	row(w, "took", o.timing(), "")
 }
 

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/cmd/buildctl/build"
+	"github.com/urfave/cli/v2"
+)
+
+// cacheTypes are the kinds of caches that BuildKit knows.
+var cacheTypes = []string{"registry", "local", "gha", "s3", "azblob", "inline"}
+
+// caches are flags about steps that other builders have run.
+func (p *plan) caches(c *cli.Context) error {
+	var err error
+	if p.build.CacheImports, err = build.ParseImportCache(typed(c.StringSlice("cache-from"))); err != nil {
+		return usagef("", "--cache-from: %w", err)
+	}
+	if p.build.CacheExports, err = build.ParseExportCache(typed(c.StringSlice("cache-to"))); err != nil {
+		return usagef("", "--cache-to: %w", err)
+	}
+	if err := checkCaches("cache-from", "src", p.build.CacheImports); err != nil {
+		return err
+	}
+	return checkCaches("cache-to", "dest", p.build.CacheExports)
+}
+
+// typed spells a bare reference out, as docker build takes it.
+func typed(values []string) []string {
+	out := slices.Clone(values)
+	for i, v := range out {
+		if !strings.Contains(v, "type=") {
+			out[i] = "type=registry,ref=" + v
+		}
+	}
+	return out
+}
+
+func checkCaches(flag, dir string, entries []client.CacheOptionsEntry) error {
+	for _, e := range entries {
+		switch {
+		case !slices.Contains(cacheTypes, e.Type):
+			return usagef("", "--%s: type %q is not one of %s", flag, e.Type, strings.Join(cacheTypes, ", "))
+		case e.Type == "local" && e.Attrs[dir] == "":
+			return usagef("", "--%s type=local needs %s=DIRECTORY", flag, dir)
+		case e.Type == "registry":
+			if _, err := name.ParseReference(e.Attrs["ref"]); err != nil {
+				return usagef("", "--%s type=registry needs ref=REFERENCE: %w", flag, err)
+			}
+		}
+	}
+	return nil
+}

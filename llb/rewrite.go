@@ -1,0 +1,74 @@
+package llb
+
+import (
+	"fmt"
+
+	bkllb "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
+	"google.golang.org/protobuf/proto"
+)
+
+// rewrite is def with its sources changed; change tells whether it changed one.
+// Digests name operations by their bytes, so everything behind a changed source is
+// renamed as well.
+func rewrite(def *bkllb.Definition, change func(*pb.SourceOp) (bool, error)) (*bkllb.Definition, error) {
+	renamed := map[digest.Digest]digest.Digest{}
+	out := &bkllb.Definition{Metadata: map[digest.Digest]bkllb.OpMetadata{}, Constraints: def.Constraints}
+	for _, dt := range def.Def {
+		before := digest.FromBytes(dt)
+		dt, err := rewriteOp(dt, renamed, change)
+		if err != nil {
+			return nil, err
+		}
+		after := digest.FromBytes(dt)
+		if after != before {
+			renamed[before] = after
+		}
+		out.Def = append(out.Def, dt)
+		if meta, ok := def.Metadata[before]; ok {
+			out.Metadata[after] = meta
+		}
+	}
+	out.Source = renameLocations(def.Source, renamed)
+	return out, nil
+}
+
+func rewriteOp(dt []byte, renamed map[digest.Digest]digest.Digest, change func(*pb.SourceOp) (bool, error)) ([]byte, error) {
+	var op pb.Op
+	if err := op.UnmarshalVT(dt); err != nil {
+		return nil, fmt.Errorf("reading LLB: %w", err)
+	}
+	changed := false
+	for _, in := range op.Inputs {
+		if to, ok := renamed[digest.Digest(in.Digest)]; ok {
+			in.Digest, changed = string(to), true
+		}
+	}
+	if src := op.GetSource(); src != nil {
+		did, err := change(src)
+		if err != nil {
+			return nil, err
+		}
+		changed = changed || did
+	}
+	if !changed {
+		return dt, nil
+	}
+	// Deterministic, as client/llb marshals: equal operations must stay equal.
+	return proto.MarshalOptions{Deterministic: true}.Marshal(&op)
+}
+
+func renameLocations(src *pb.Source, renamed map[digest.Digest]digest.Digest) *pb.Source {
+	if src == nil {
+		return nil
+	}
+	out := &pb.Source{Infos: src.Infos, Locations: make(map[string]*pb.Locations, len(src.Locations))}
+	for dgst, loc := range src.Locations {
+		if to, ok := renamed[digest.Digest(dgst)]; ok {
+			dgst = string(to)
+		}
+		out.Locations[dgst] = loc
+	}
+	return out
+}
