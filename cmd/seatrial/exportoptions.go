@@ -29,7 +29,7 @@ func (p *plan) exportOptions(c *cli.Context) error {
 			return err
 		}
 	}
-	p.epoch(c.Bool("reproducible"))
+	p.epoch(c)
 	return nil
 }
 
@@ -87,7 +87,8 @@ func (p *plan) annotation(v string) error {
 
 // epoch passes the environment's time on as docker build does. Reproducible images
 // need one, and files of that time; without one it is 1970.
-func (p *plan) epoch(reproducible bool) {
+func (p *plan) epoch(c *cli.Context) {
+	reproducible := c.Bool("reproducible")
 	at, set := os.LookupEnv(epochVariable)
 	if _, given := p.build.BuildArgs[epochVariable]; given {
 		set = false
