@@ -33,3 +33,12 @@ func (f *future[T]) get(ctx context.Context) (T, error) {
 		return zero, context.Cause(ctx)
 	}
 }
+
+func (f *future[T]) isSet() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}

@@ -27,6 +27,28 @@ type Vertex struct {
 type Record struct {
 	mu       sync.Mutex
 	vertices map[digest.Digest]*Vertex
+	news     chan struct{} // closed, and replaced, when something was added
+}
+
+// completed waits until a step has ended. That it has is told a little after the
+// daemon's answer that it is done.
+func (r *Record) completed(ctx context.Context, dgst digest.Digest) (Vertex, error) {
+	for {
+		r.mu.Lock()
+		if r.news == nil {
+			r.news = make(chan struct{})
+		}
+		news := r.news
+		r.mu.Unlock()
+		if v := r.Vertex(dgst); !v.Completed.IsZero() {
+			return v, nil
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return Vertex{}, context.Cause(ctx)
+		}
+	}
 }
 
 // Vertex is what is known of the step dgst; the zero value if nothing is.
@@ -35,7 +57,7 @@ func (r *Record) Vertex(dgst digest.Digest) Vertex {
 	defer r.mu.Unlock()
 	// BuildKit names a step that must not come from the cache otherwise, if
 	// the same step without that demand is at work too (solver/jobs.go).
-	for _, d := range []digest.Digest{dgst, digest.FromString(dgst.String() + "-ignorecache")} {
+	for _, d := range []digest.Digest{digest.FromString(dgst.String() + "-ignorecache"), dgst} {
 		if v := r.vertices[d]; v != nil {
 			return *v
 		}
@@ -75,6 +97,10 @@ func (r *Record) Steps() (total, cached int) {
 func (r *Record) add(st *client.SolveStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.news != nil {
+		close(r.news)
+		r.news = nil
+	}
 	for _, v := range st.Vertexes {
 		rec := r.vertex(v.Digest)
 		rec.Name, rec.Cached, rec.Error = v.Name, v.Cached, v.Error

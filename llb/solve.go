@@ -29,6 +29,9 @@ type Phases struct {
 	// vertices it shares. Its error is the verdict: the solve ends with it
 	// and nothing is shipped. Without it the verdict is good.
 	Try func(ctx context.Context, t *Trial) error
+	// Marks names what Try tries, after Stages. The daemon's history keeps the
+	// names with the image if the solve succeeds; see Trial.Passed.
+	Marks func() []string
 	// Ship is given the image once it lies in the daemon's content store,
 	// while Try may still be at work. Without it no image is exported.
 	Ship func(ctx context.Context, s *Shipment) error
@@ -89,6 +92,8 @@ func Solve(ctx context.Context, c *client.Client, opt Options, ph Phases) (*Resu
 		client: c, opt: opt, phases: ph, inputs: in,
 		bases: newBases(), status: newStatusMerge(opt),
 		trial: newFuture[*Trial](), held: newFuture[*Trial](), verdict: newFuture[struct{}](), release: newFuture[struct{}](),
+		exported: newFuture[ocispecs.Descriptor](), memory: newFuture[*memory](),
+		shipEnded: make(chan struct{}),
 	}
 	err = s.run(ctx)
 	s.result.Record = s.status.wait()
@@ -107,15 +112,19 @@ type solve struct {
 	status *statusMerge
 	result Result
 
-	base    client.SolveOpt
-	trial   *future[*Trial]   // the converted Dockerfile
-	held    *future[*Trial]   // the same once the trial build keeps the image alive
-	verdict *future[struct{}] // what Try said
-	release *future[struct{}] // set when the trial build need not hold the image any longer
+	base     client.SolveOpt
+	trial    *future[*Trial]   // the converted Dockerfile
+	held     *future[*Trial]   // the same once the trial build keeps the image alive
+	verdict  *future[struct{}] // what Try said
+	exported *future[ocispecs.Descriptor]
+	memory   *future[*memory]
+	release  *future[struct{}] // set when the trial build need not hold the image any longer
 
 	mu         sync.Mutex
 	err        error // what ended the solve, first of all
 	shipCalled bool
+	shipEnded  chan struct{}
+	shipDone   bool // and it succeeded
 }
 
 // errOver ends the build that is still at work when the other one has failed.
@@ -135,6 +144,7 @@ func (s *solve) run(ctx context.Context) error {
 	defer stop(nil)
 	var imageErr, trialErr error
 	var wg sync.WaitGroup
+	wg.Go(func() { s.memory.set(recall(ctx, s.client.ControlClient())) })
 	wg.Go(func() {
 		defer s.release.set(struct{}{})
 		if s.phases.Ship == nil {
@@ -143,6 +153,7 @@ func (s *solve) run(ctx context.Context) error {
 		if imageErr = s.buildImage(ctx); imageErr != nil {
 			s.decide(imageErr)
 			s.trial.fail(errOver)
+			s.exported.fail(errOver)
 			stop(errOver)
 		}
 	})
@@ -155,7 +166,10 @@ func (s *solve) run(ctx context.Context) error {
 		}
 	})
 	wg.Wait()
-	if imageErr == nil && trialErr == nil {
+	s.awaitShip()
+	// What was shipped is shipped: that the daemon could not end its side of
+	// it well, or was lost then, undoes nothing.
+	if imageErr == nil && trialErr == nil || s.arrived() {
 		s.result.CacheErr = s.exportCaches(ctx)
 		return nil
 	}
@@ -197,7 +211,11 @@ func (s *solve) buildImage(ctx context.Context) error {
 			return nil, err
 		}
 		s.trial.set(t)
-		return cv.image(ctx, t.Images)
+		res, err := cv.image(ctx, t.Images)
+		if err != nil {
+			return nil, err
+		}
+		return res, s.addMarks(cv, res)
 	}), s.status.stream())
 	if err != nil {
 		return err
@@ -242,7 +260,28 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 		return nil, nil, err
 	}
 	t, err := newTrial(ctx, cv, s.phases.Stages)
-	return cv, t, err
+	if err != nil {
+		return nil, nil, err
+	}
+	t.exported, t.memory, t.record = s.exported, s.memory, s.status.record
+	return cv, t, nil
+}
+
+// addMarks puts the names of what is tried into the image build's record.
+func (s *solve) addMarks(cv *conversion, res *gateway.Result) error {
+	if s.phases.Marks == nil {
+		return nil
+	}
+	marks := []string{}
+	for _, name := range s.phases.Marks() {
+		marks = append(marks, cv.mark(name))
+	}
+	dt, err := json.Marshal(marks)
+	if err != nil {
+		return err
+	}
+	res.AddMeta(keyMarks, dt)
+	return nil
 }
 
 func (s *solve) buildTrial(ctx context.Context) error {
@@ -277,6 +316,7 @@ func (s *solve) trialFor(ctx context.Context, c gateway.Client) (*Trial, error) 
 	_, t, err := s.convert(ctx, c)
 	if err == nil {
 		s.trial.set(t)
+		s.exported.set(ocispecs.Descriptor{}) // and remembered by nobody
 	}
 	return t, err
 }
@@ -317,12 +357,20 @@ func (s *solve) decideUnless(ctx context.Context, err error) {
 
 // finalize is the callback that the daemon calls when the image lies in its
 // content store, still holding all of it.
+//
+// It lasts as long as ctx, which is the caller's, not as long as the daemon's call:
+// once everything was read, a daemon that goes away is no reason to leave tags half
+// moved.
 func (s *solve) finalize(ctx context.Context) func(context.Context, map[string]string) error {
 	return func(callCtx context.Context, resp map[string]string) error {
-		callCtx, cancel := context.WithCancelCause(callCtx)
+		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
-		if err := s.send(callCtx, resp); err != nil {
+		defer context.AfterFunc(callCtx, func() {
+			if !s.release.isSet() {
+				cancel(context.Cause(callCtx))
+			}
+		})()
+		if err := s.send(ctx, resp); err != nil {
 			// Unavailable and Unimplemented would mean "no callback".
 			return status.Error(codes.Aborted, err.Error())
 		}
@@ -341,8 +389,12 @@ func (s *solve) send(ctx context.Context, resp map[string]string) error {
 	s.mu.Lock()
 	s.shipCalled = true
 	s.mu.Unlock()
+	defer close(s.shipEnded)
 	desc, err := descriptor(resp)
-	if err == nil {
+	if err != nil {
+		s.exported.fail(err)
+	} else {
+		s.exported.set(desc)
 		s.result.Descriptor, s.result.Response = desc, resp
 		err = s.phases.Ship(ctx, &Shipment{
 			Descriptor: desc, Response: resp,
@@ -352,8 +404,26 @@ func (s *solve) send(ctx context.Context, resp map[string]string) error {
 	}
 	if err != nil {
 		s.decideUnless(ctx, err)
+		return err
 	}
-	return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shipDone = true
+	return nil
+}
+
+// awaitShip waits for a Ship that is still at work when the builds have ended, which
+// they do at once when the daemon is lost.
+func (s *solve) awaitShip() {
+	if s.finalized() {
+		<-s.shipEnded
+	}
+}
+
+func (s *solve) arrived() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shipDone
 }
 
 func (s *solve) materialize(ctx context.Context) error {

@@ -265,6 +265,24 @@ func TestMaterialize(t *testing.T) {
 	}
 }
 
+// TestShippedIsShipped loses the daemon when the image is where it should be.
+func TestShippedIsShipped(t *testing.T) {
+	d := testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Root})
+	opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN true\n"))
+	res, err := Solve(context.Background(), dial(t, d), opt, Phases{
+		Ship: func(context.Context, *Shipment) error {
+			d.Kill()
+			return nil
+		},
+	})
+	if err != nil {
+		t.Errorf("Solve() = %v after Ship succeeded, want nil", err)
+	}
+	if res.Descriptor.Digest == "" {
+		t.Error("Solve() gives no descriptor")
+	}
+}
+
 func TestBuildErrorHasItsLines(t *testing.T) {
 	onEach(t, func(t *testing.T, c *client.Client) {
 		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN true\nRUN echo it broke && exit 7\n"))

@@ -31,6 +31,11 @@ type Trial struct {
 	built map[digest.Digest]bool // the image's own vertices
 	refs  []gateway.Reference
 
+	conversion *conversion
+	exported   *future[ocispecs.Descriptor]
+	memory     *future[*memory]
+	record     *Record
+
 	imports []gateway.CacheOptionsEntry
 	mu      sync.Mutex
 	tried   []*bkllb.Definition // what Solve was called for
@@ -39,7 +44,7 @@ type Trial struct {
 // newTrial converts what extra asks for beside the image itself and makes all of
 // it load one context.
 func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) (*Trial, error) {
-	t := &Trial{named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports}
+	t := &Trial{named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
 	if err := t.convert(ctx, cv, extra); err != nil {
 		return nil, err
 	}

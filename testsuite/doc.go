@@ -7,11 +7,12 @@
 //	suite := &testsuite.Suite{Tests: []testsuite.Test{{Command: "./test.sh"}}}
 //	res, err := llb.Solve(ctx, client, opt, llb.Phases{
 //		Stages: suite.Stages,
+//		Marks:  suite.Marks,
 //		Try:    suite.Try,
 //		Ship:   ship,
 //	})
 //	report := suite.Report(res.Record)
 //
-// A test that passed is cached like any other build step; one that failed runs
-// again each time.
+// A test that passed on an image does not run again on the same image; one that
+// failed runs again each time.
 package testsuite

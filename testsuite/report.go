@@ -102,7 +102,7 @@ func (r *run) report(rec *llb.Record) Case {
 		last = rec.Vertex(dgst)
 		c.add(last)
 	}
-	c.Cached = c.Status == Passed && last.Cached
+	c.Cached = c.Status == Passed && last.Cached && !r.anew
 	return c
 }
 

@@ -39,6 +39,9 @@ func (t Test) name() string {
 	}
 }
 
+// mark tells the test from every other one.
+func (t Test) mark() string { return "stage " + t.Stage + " command " + t.Command }
+
 // ErrNoTests says that nothing was declared and nothing found.
 var ErrNoTests = errors.New("no tests found")
 
@@ -129,6 +132,7 @@ type run struct {
 	graph *llb.Graph
 	err   error
 	done  bool // it passed or failed, of itself
+	anew  bool // it was in the cache, but for another image, and ran again
 }
 
 // Try runs every test on every platform of the image, side by side, to its end.
@@ -166,8 +170,32 @@ func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run, image *llb.Sta
 	s.mu.Lock()
 	r.graph = g
 	s.mu.Unlock()
-	_, err = t.Solve(ctx, g)
+	if _, err = t.Solve(ctx, g); err != nil {
+		return err
+	}
+	cached, err := t.Cached(ctx, g)
+	if err != nil || !cached {
+		return err
+	}
+	// The cache knows what was run, not on what: see Trial.Passed.
+	passed, err := t.Passed(ctx, r.test.mark())
+	if err != nil || passed {
+		return err
+	}
+	s.mu.Lock()
+	r.anew = true
+	s.mu.Unlock()
+	_, err = t.SolveAnew(ctx, g)
 	return err
+}
+
+// Marks names the tests for llb.Phases.
+func (s *Suite) Marks() []string {
+	var names []string
+	for _, t := range s.Tests {
+		names = append(names, t.mark())
+	}
+	return names
 }
 
 func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {

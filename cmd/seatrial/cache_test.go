@@ -15,8 +15,7 @@ RUN echo tested-here && test -e /built
 FROM base
 `
 
-// TestCacheServesAFreshBuilder has a second builder neither build nor test what the
-// first one did.
+// TestCacheServesAFreshBuilder has a second builder not build what the first one did.
 func TestCacheServesAFreshBuilder(t *testing.T) {
 	for _, kind := range kinds {
 		first, second := testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind}), testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind})
@@ -36,12 +35,11 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 				w.daemon = second
 				served := start(t, w.env(), "run", "-t", ref, "--cache-from", cache[1], project)
 				served.exits(0)
-				served.says("tested  test  passed (cached")
-				for _, ran := range []string{" built-here\n", " tested-here\n"} {
-					if strings.Contains(served.stderr(), ran) {
-						t.Errorf("a step of the first builder ran again:\n%s", served.stderr())
-					}
+				if strings.Contains(served.stderr(), " built-here\n") {
+					t.Errorf("a step of the first builder ran again:\n%s", served.stderr())
 				}
+				// It passed elsewhere, which this builder cannot know of this image.
+				served.says(" tested-here\n", "tested  test  passed in")
 			})
 		}
 	}

@@ -103,11 +103,16 @@ func (p *plan) phases(out *outcome, display *display, ship *shipping) llb.Phases
 		return p.suite.Stages(have)
 	}}
 	if p.suite != nil {
-		ph.Try = p.suite.Try
+		ph.Try, ph.Marks = p.suite.Try, p.suite.Marks
 	}
 	switch p.mode {
-	case modeBuild:
-		ph.Ship = func(context.Context, *llb.Shipment) error { return nil }
+	case modeBuild, modeTest:
+		// Exported all the same: only so an image has a digest to be known by.
+		ph.Ship = func(ctx context.Context, s *llb.Shipment) error {
+			out.exported()
+			s.Release()
+			return s.Verdict(ctx)
+		}
 	case modeRun:
 		ph.Ship = func(ctx context.Context, s *llb.Shipment) error {
 			out.exported()

@@ -238,3 +238,32 @@ func TestBuilderGetsNoCredentialsForTheDestination(t *testing.T) {
 		t.Errorf("the builder heard of the destination %s:\n%s", private.Host, log)
 	}
 }
+
+// TestPassOnAnotherImageIsNoPass makes two images by the same steps, of which one
+// passes. The builder's cache knows the test by its steps; the tag must not.
+func TestPassOnAnotherImageIsNoPass(t *testing.T) {
+	onEach(t, func(t *testing.T, w *world) {
+		project := testenv.Dir(t, "Dockerfile", "FROM busybox AS app\nRUN --mount=type=secret,id=v cp /run/secrets/v /v && : "+t.TempDir()+
+			"\nFROM app AS test\nRUN grep good /v\nFROM app\n")
+		for name, test := range map[string][]string{"command": {"--test", "grep good /v"}, "stage": {"--test-stage", "test"}} {
+			t.Run(name, func(t *testing.T) {
+				ref := w.registry.Host + "/acme/" + name
+				run := func(value string, code int, more ...string) *command {
+					args := append([]string{"run", "-t", ref, "--secret", "id=v,env=VALUE"}, append(test, more...)...)
+					c := start(t, append(w.env(), "VALUE="+value), append(args, project)...)
+					c.exits(code)
+					return c
+				}
+				run("good", 0, "--no-cache")
+				good := resolve(t.Fatalf, ref)
+				run("good", 0).says("passed (cached")
+				run("bad", 4, "--no-cache")
+				run("bad", 4) // every step is in the cache, and the test passed before: on another image
+				run("bad", 4)
+				if got := resolve(t.Fatalf, ref); got != good {
+					t.Errorf("the tag moved to %s, an image whose test failed; want %s", got, good)
+				}
+			})
+		}
+	})
+}

@@ -1,7 +1,7 @@
 package dockerfile
 
-// This file is laid over BuildKit's own tests, see run.sh: it is compiled as
-// part of their package. Its name sorts behind theirs, so that its init runs
+// This file is laid over BuildKit's own tests (run.sh) and compiled as part of
+// their package. Its name must sort behind theirs there, so that its init runs
 // after the one that fills opts.
 
 import (
@@ -17,8 +17,8 @@ import (
 // seatrialImage is llb.Frontend as a frontend image, in the tests' mirror.
 const seatrialImage = "buildkit_test/seatrial:latest"
 
-// builds makes the tests' client frontend one whose BuildFunc can be chosen:
-// its type tells them what else holds of a frontend that runs in the client.
+// builds makes the tests' client frontend one whose BuildFunc can be chosen.
+// The tests ask for that type to know that a frontend runs in the client.
 type builds struct {
 	build gateway.BuildFunc
 }
