@@ -13,12 +13,21 @@ import (
 	controlapi "github.com/moby/buildkit/api/services/control"
 	bkllb "github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/identity"
 	digest "github.com/opencontainers/go-digest"
 )
 
-// keyMarks is where a build's record in the daemon's history names the trials that
-// the image has passed. A build whose trial failed has a record too, with an error.
-const keyMarks = "seatrial.passed"
+// keyPassed is where a record in the daemon's history holds an image and the trials
+// that it has passed. The record is that of a build of nothing, made for this alone:
+// the record of the image's build is written before the verdict by daemons that know
+// no finalize callback.
+const keyPassed = "seatrial.passed"
+
+// passes is the value of keyPassed.
+type passes struct {
+	Image digest.Digest `json:"image"`
+	Marks []string      `json:"marks"`
+}
 
 // memory knows which images passed which trials, from the daemon's history.
 //
@@ -51,18 +60,42 @@ func recall(ctx context.Context, c controlapi.ControlClient) *memory {
 }
 
 func (m *memory) add(rec *controlapi.BuildHistoryRecord) {
-	if rec == nil || rec.CompletedAt == nil || rec.Error != nil || rec.Result == nil {
+	if rec == nil || rec.CompletedAt == nil || rec.Error != nil {
 		return
 	}
-	var marks []string
-	if json.Unmarshal([]byte(rec.ExporterResponse[keyMarks]), &marks) != nil {
+	var p passes
+	if json.Unmarshal([]byte(rec.ExporterResponse[keyPassed]), &p) != nil {
 		return
 	}
-	for _, desc := range rec.Result.Results {
-		for _, mark := range marks {
-			m.passed[desc.Digest+" "+mark] = true
-		}
+	for _, mark := range p.Marks {
+		m.passed[p.Image.String()+" "+mark] = true
 	}
+}
+
+// memorize has the daemon remember what the image has passed. That it could not is
+// no failure: the trial then runs again.
+func (s *solve) memorize(ctx context.Context, t *Trial) {
+	image, err := s.exported.get(ctx)
+	if err != nil || image.Digest == "" {
+		return
+	}
+	t.mu.Lock()
+	marks := slices.Clone(t.passed)
+	t.mu.Unlock()
+	if len(marks) == 0 {
+		return
+	}
+	dt, err := json.Marshal(passes{image.Digest, marks})
+	if err != nil {
+		return
+	}
+	opt := s.base
+	opt.FrontendAttrs = map[string]string{} // the client writes into it
+	_, _ = s.client.Build(ctx, opt, "", func(context.Context, gateway.Client) (*gateway.Result, error) {
+		res := gateway.NewResult()
+		res.AddMeta(keyPassed, dt)
+		return res, nil
+	}, nil)
 }
 
 // mark names a trial of this Dockerfile with these options for the history.
@@ -78,8 +111,8 @@ func (cv *conversion) mark(name string) string {
 	return digest.FromString(all.String()).String()
 }
 
-// Passed tells whether a build of the image, as it was exported, succeeded with a
-// trial of this name before. It waits for the export.
+// Passed tells whether the image, as it was exported, passed a trial of this name
+// before. It waits for the export.
 func (t *Trial) Passed(ctx context.Context, name string) (bool, error) {
 	image, err := t.exported.get(ctx)
 	if err != nil {
@@ -92,14 +125,43 @@ func (t *Trial) Passed(ctx context.Context, name string) (bool, error) {
 	return m.passed[image.Digest.String()+" "+t.conversion.mark(name)], nil
 }
 
-// Cached tells whether the last step of a graph that was solved came from the
-// cache.
-func (t *Trial) Cached(ctx context.Context, g *Graph) (bool, error) {
+// settleName is the step of settle. Nobody is shown it.
+const settleName = "[internal] settle"
+
+// Remember has the daemon remember that the image passed a trial of this name.
+func (t *Trial) Remember(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.passed = append(t.passed, t.conversion.mark(name))
+}
+
+// Executed tells whether the last step of a graph that was solved has run now, in this
+// build, rather than come from a cache.
+func (t *Trial) Executed(ctx context.Context, g *Graph) (bool, error) {
 	if len(g.Vertices) == 0 {
-		return false, nil
+		return true, nil // it is the image itself
 	}
-	v, err := t.record.completed(ctx, g.Vertices[len(g.Vertices)-1])
-	return v.Cached, err
+	if err := t.settle(ctx); err != nil {
+		return false, err
+	}
+	v := t.record.Vertex(g.Vertices[len(g.Vertices)-1])
+	return !v.Completed.IsZero() && !v.Cached, nil
+}
+
+// settle waits until all that the daemon has to say of solves that have ended is known
+// here. It says so in order, but later than it answers, and a step that comes from a
+// cache may look like one that ran until the last word on it. So one more step is
+// solved, and its end waited for.
+func (t *Trial) settle(ctx context.Context) error {
+	st := bkllb.Scratch().File(bkllb.Mkfile("/"+identity.NewID(), 0o600, nil), bkllb.WithCustomName(settleName))
+	def, err := st.Marshal(ctx)
+	if err != nil {
+		return fmt.Errorf("marshalling LLB: %w", err)
+	}
+	if _, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB(), Evaluate: true}); err != nil {
+		return err
+	}
+	return t.record.completed(ctx, digest.FromBytes(def.Def[0]))
 }
 
 // SolveAnew is Solve without the cache, for the steps that belong to g alone.

@@ -2,6 +2,7 @@ package llb
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,9 +31,8 @@ type Record struct {
 	news     chan struct{} // closed, and replaced, when something was added
 }
 
-// completed waits until a step has ended. That it has is told a little after the
-// daemon's answer that it is done.
-func (r *Record) completed(ctx context.Context, dgst digest.Digest) (Vertex, error) {
+// completed waits until a step is known to have ended.
+func (r *Record) completed(ctx context.Context, dgst digest.Digest) error {
 	for {
 		r.mu.Lock()
 		if r.news == nil {
@@ -41,12 +41,12 @@ func (r *Record) completed(ctx context.Context, dgst digest.Digest) (Vertex, err
 		news := r.news
 		r.mu.Unlock()
 		if v := r.Vertex(dgst); !v.Completed.IsZero() {
-			return v, nil
+			return nil
 		}
 		select {
 		case <-news:
 		case <-ctx.Done():
-			return Vertex{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func (r *Record) Steps() (total, cached int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, v := range r.vertices {
-		if v.Completed.IsZero() {
+		if v.Completed.IsZero() || v.Name == settleName {
 			continue
 		}
 		total++
@@ -186,11 +186,13 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 	mine := &client.SolveStatus{}
 	for _, v := range st.Vertexes {
 		if m.owns(id, v.Digest) {
+			v.Name, v.Error = RedactURLs(v.Name), RedactURLs(v.Error)
 			mine.Vertexes = append(mine.Vertexes, v)
 		}
 	}
 	for _, s := range st.Statuses {
 		if m.owns(id, s.Vertex) {
+			s.ID, s.Name = RedactURLs(s.ID), RedactURLs(s.Name)
 			mine.Statuses = append(mine.Statuses, s)
 		}
 	}
@@ -209,6 +211,7 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 		return
 	}
 	m.record.add(mine)
+	mine.Vertexes = slices.DeleteFunc(mine.Vertexes, func(v *client.Vertex) bool { return v.Name == settleName })
 	m.out(mine)
 }
 

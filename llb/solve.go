@@ -29,9 +29,6 @@ type Phases struct {
 	// vertices it shares. Its error is the verdict: the solve ends with it
 	// and nothing is shipped. Without it the verdict is good.
 	Try func(ctx context.Context, t *Trial) error
-	// Marks names what Try tries, after Stages. The daemon's history keeps the
-	// names with the image if the solve succeeds; see Trial.Passed.
-	Marks func() []string
 	// Ship is given the image once it lies in the daemon's content store,
 	// while Try may still be at work. Without it no image is exported.
 	Ship func(ctx context.Context, s *Shipment) error
@@ -120,6 +117,7 @@ type solve struct {
 	memory   *future[*memory]
 	release  *future[struct{}] // set when the trial build need not hold the image any longer
 
+	memorizing sync.WaitGroup
 	mu         sync.Mutex
 	err        error // what ended the solve, first of all
 	shipCalled bool
@@ -167,6 +165,7 @@ func (s *solve) run(ctx context.Context) error {
 	})
 	wg.Wait()
 	s.awaitShip()
+	s.memorizing.Wait()
 	// What was shipped is shipped: that the daemon could not end its side of
 	// it well, or was lost then, undoes nothing.
 	if imageErr == nil && trialErr == nil || s.arrived() {
@@ -211,11 +210,7 @@ func (s *solve) buildImage(ctx context.Context) error {
 			return nil, err
 		}
 		s.trial.set(t)
-		res, err := cv.image(ctx, t.Images)
-		if err != nil {
-			return nil, err
-		}
-		return res, s.addMarks(cv, res)
+		return cv.image(ctx, t.Images)
 	}), s.status.stream())
 	if err != nil {
 		return err
@@ -267,23 +262,6 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	return cv, t, nil
 }
 
-// addMarks puts the names of what is tried into the image build's record.
-func (s *solve) addMarks(cv *conversion, res *gateway.Result) error {
-	if s.phases.Marks == nil {
-		return nil
-	}
-	marks := []string{}
-	for _, name := range s.phases.Marks() {
-		marks = append(marks, cv.mark(name))
-	}
-	dt, err := json.Marshal(marks)
-	if err != nil {
-		return err
-	}
-	res.AddMeta(keyMarks, dt)
-	return nil
-}
-
 func (s *solve) buildTrial(ctx context.Context) error {
 	opt := s.base
 	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
@@ -322,8 +300,8 @@ func (s *solve) trialFor(ctx context.Context, c gateway.Client) (*Trial, error) 
 }
 
 // try runs the caller's trial and holds the image meanwhile.
-func (s *solve) try(ctx context.Context, t *Trial) error {
-	eg, ctx := errgroup.WithContext(ctx)
+func (s *solve) try(parent context.Context, t *Trial) error {
+	eg, ctx := errgroup.WithContext(parent)
 	eg.Go(func() error {
 		if err := t.hold(ctx); err != nil {
 			return err
@@ -333,7 +311,9 @@ func (s *solve) try(ctx context.Context, t *Trial) error {
 	})
 	eg.Go(func() error {
 		if s.phases.Try != nil {
-			if err := s.phases.Try(ctx, t); err != nil {
+			err := s.phases.Try(ctx, t)
+			s.memorizing.Go(func() { s.memorize(parent, t) })
+			if err != nil {
 				s.decideUnless(ctx, err)
 				s.verdict.fail(err) // Ship need not wait for the build to end
 				return err

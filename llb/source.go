@@ -93,6 +93,9 @@ func readLimited(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading Dockerfile: %w", err)
 	}
+	if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading Dockerfile %q: not a regular file", path)
+	}
 	if fi.Size() > maxDockerfile {
 		return nil, fmt.Errorf("reading Dockerfile %q: it has %d bytes, more than the %d that BuildKit takes", path, fi.Size(), maxDockerfile)
 	}

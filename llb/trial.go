@@ -39,6 +39,7 @@ type Trial struct {
 	imports []gateway.CacheOptionsEntry
 	mu      sync.Mutex
 	tried   []*bkllb.Definition // what Solve was called for
+	passed  []string            // marks to remember
 }
 
 // newTrial converts what extra asks for beside the image itself and makes all of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -101,6 +102,7 @@ type tag struct {
 	before v1.Hash
 	moved  bool
 	err    error
+	unsure bool // whether it moved in spite of err
 	done   chan struct{}
 }
 
@@ -159,7 +161,7 @@ func (g *tag) write(ctx context.Context) {
 	// on its way.
 	switch moved, err := g.confirm(ctx); {
 	case err != nil:
-		g.err = fmt.Errorf("%w (whether the tag moved is unknown)", g.err)
+		g.err, g.unsure = fmt.Errorf("%w (whether the tag moved is unknown)", g.err), true
 	case moved:
 		g.moved, g.err = true, nil
 	}
@@ -177,10 +179,14 @@ func (g *tag) check(ctx context.Context) error {
 	return err
 }
 
-// answered tells whether the registry refused, or said something wrong.
+// answered tells whether the registry refused, or said something wrong. A 5xx is no
+// answer: it may come from a proxy that did not wait for the registry's.
 func answered(err error) bool {
 	var answer *transport.Error
-	return errors.As(err, &answer) || errors.Is(err, errTagElsewhere)
+	if errors.As(err, &answer) {
+		return answer.StatusCode < http.StatusInternalServerError
+	}
+	return errors.Is(err, errTagElsewhere)
 }
 
 // confirm looks whether the tag moved.
@@ -196,9 +202,11 @@ func outcome(tags []*tag) ([]Pushed, error) {
 	var pushed, moved []Pushed
 	var failed []Failure
 	var errs []error
+	unsure := false
 	for _, g := range tags {
 		if g.err != nil {
-			failed = append(failed, Failure{Reference: g.ref, Err: g.err})
+			unsure = unsure || g.unsure
+			failed = append(failed, Failure{Reference: g.ref, Err: g.err, Unsure: g.unsure})
 			errs = append(errs, g.err)
 		}
 		if g.err == nil || g.moved {
@@ -212,7 +220,7 @@ func outcome(tags []*tag) ([]Pushed, error) {
 	switch {
 	case len(failed) == 0:
 		return pushed, nil
-	case len(moved) == 0:
+	case len(moved) == 0 && !unsure:
 		return nil, join(errs)
 	}
 	return pushed, &PartialError{Moved: moved, Failed: failed}

@@ -7,7 +7,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// PartialError tells that some tags have moved and others could not be moved.
+// PartialError tells that some tags have moved, or may have, and others could not be
+// moved.
 // Tags of different names cannot be moved at once, on one registry or on many.
 type PartialError struct {
 	Moved  []Pushed
@@ -18,6 +19,7 @@ type PartialError struct {
 type Failure struct {
 	Reference name.Reference
 	Err       error // names the reference, too
+	Unsure    bool  // the tag may have moved: the registry could not be asked
 }
 
 func (e *PartialError) Error() string {
@@ -27,6 +29,9 @@ func (e *PartialError) Error() string {
 	}
 	for _, f := range e.Failed {
 		failed = append(failed, f.Err.Error())
+	}
+	if len(moved) == 0 {
+		return strings.Join(failed, "; ")
 	}
 	return fmt.Sprintf("%s; moved already: %s", strings.Join(failed, "; "), strings.Join(moved, ", "))
 }

@@ -12,6 +12,7 @@ const (
 	dialTimeout     = 30 * time.Second
 	headerTimeout   = 2 * time.Minute // committing a large blob can take a registry that long
 	stallTimeout    = time.Minute
+	readTimeout     = headerTimeout + 30*time.Second
 	idleConnections = 32 // per host: jobs for each of several repositories
 )
 
@@ -45,15 +46,27 @@ func Transport() http.RoundTripper {
 	}
 }
 
-// stallConn fails a write that makes no progress, which no time limit of
-// http.Transport covers: a registry that stops reading in the middle of a layer
-// would hold the push forever, and a limit for the whole upload would end those
-// that are only slow.
+// stallConn fails reads and writes that make no progress, which no time limit of
+// http.Transport covers: a registry that stops in the middle of a layer would hold
+// the push forever, and a limit for the whole of it would end those that are only
+// slow. Reading may last longer than an answer may take to begin, and than an idle
+// connection is kept; writing prolongs it, since the answer comes after.
 type stallConn struct{ net.Conn }
+
+func (c stallConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
 
 func (c stallConn) Write(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if err == nil {
+		err = c.SetReadDeadline(time.Now().Add(readTimeout))
+	}
+	return n, err
 }

@@ -7,7 +7,6 @@
 //	suite := &testsuite.Suite{Tests: []testsuite.Test{{Command: "./test.sh"}}}
 //	res, err := llb.Solve(ctx, client, opt, llb.Phases{
 //		Stages: suite.Stages,
-//		Marks:  suite.Marks,
 //		Try:    suite.Try,
 //		Ship:   ship,
 //	})

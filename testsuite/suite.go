@@ -73,8 +73,8 @@ func (e *UnknownStageError) Error() string {
 	return fmt.Sprintf("no stage %q: the Dockerfile has %s", e.Stage, strings.Join(have, ", "))
 }
 
-// ErrTargetIsTest says that the image would be the Dockerfile's test stage.
-var ErrTargetIsTest = errors.New(`the last stage is "test", and the last stage is the image`)
+// ErrTargetIsTest says that the image would be its own test.
+var ErrTargetIsTest = errors.New("the stage that is the image cannot be its own test")
 
 // Stages completes the suite from the Dockerfile's stages, and names those that
 // its tests need. It returns ErrNoTests if there is nothing to run, an
@@ -97,6 +97,9 @@ func (s *Suite) Stages(have []string) ([]string, error) {
 		if !hasStage(have, t.Stage) {
 			return nil, &UnknownStageError{Stage: t.Stage, Have: have}
 		}
+		if strings.EqualFold(t.Stage, s.target(have)) {
+			return nil, fmt.Errorf("%w: %q", ErrTargetIsTest, t.Stage)
+		}
 		if !slices.Contains(want, t.Stage) {
 			want = append(want, t.Stage)
 		}
@@ -108,21 +111,21 @@ func (s *Suite) detect(have []string) error {
 	if !hasStage(have, DetectedStage) {
 		return ErrNoTests
 	}
-	if s.Target == "" && strings.EqualFold(have[len(have)-1], DetectedStage) {
-		return ErrTargetIsTest
-	}
 	s.Tests = []Test{{Stage: DetectedStage}}
 	return nil
 }
 
-// hasStage compares as Dockerfiles do: names regardless of case, or the index.
-func hasStage(have []string, name string) bool {
-	for i, h := range have {
-		if strings.EqualFold(h, name) || name == fmt.Sprint(i) {
-			return true
-		}
+// target is the name of the stage that is the image.
+func (s *Suite) target(have []string) string {
+	if s.Target == "" && len(have) > 0 {
+		return have[len(have)-1]
 	}
-	return false
+	return s.Target
+}
+
+// hasStage compares as Dockerfiles do, regardless of case.
+func hasStage(have []string, name string) bool {
+	return slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
 // run is one test on one platform.
@@ -173,29 +176,33 @@ func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run, image *llb.Sta
 	if _, err = t.Solve(ctx, g); err != nil {
 		return err
 	}
-	cached, err := t.Cached(ctx, g)
-	if err != nil || !cached {
-		return err
-	}
-	// The cache knows what was run, not on what: see Trial.Passed.
-	passed, err := t.Passed(ctx, r.test.mark())
+	mark := r.test.mark() + " platform " + platforms.Format(image.Platform)
+	passed, err := t.Passed(ctx, mark)
 	if err != nil || passed {
 		return err
 	}
+	// The daemon's cache knows what was run, not on what: a pass that is not
+	// known to be this image's counts if it is no older than this build.
+	executed, err := t.Executed(ctx, g)
+	if err != nil {
+		return err
+	}
+	if !executed {
+		if err := s.runAnew(ctx, t, r); err != nil {
+			return err
+		}
+	}
+	t.Remember(mark)
+	return nil
+}
+
+// runAnew runs a test whose pass is another image's.
+func (s *Suite) runAnew(ctx context.Context, t *llb.Trial, r *run) error {
 	s.mu.Lock()
 	r.anew = true
 	s.mu.Unlock()
-	_, err = t.SolveAnew(ctx, g)
+	_, err := t.SolveAnew(ctx, r.graph)
 	return err
-}
-
-// Marks names the tests for llb.Phases.
-func (s *Suite) Marks() []string {
-	var names []string
-	for _, t := range s.Tests {
-		names = append(names, t.mark())
-	}
-	return names
 }
 
 func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {

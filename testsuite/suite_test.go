@@ -30,8 +30,9 @@ func TestStages(t *testing.T) {
 		{name: "last", have: []string{"base", "test"}, err: ErrTargetIsTest},
 		{name: "last, but a target", suite: &Suite{Target: "BASE"}, have: []string{"base", "test"}, want: []string{"test"}, tests: []string{"test"}},
 		{name: "command", suite: &Suite{Tests: []Test{{Command: "go  test\n./..."}}}, have: []string{"", "test"}, tests: []string{"go test ./..."}},
-		{name: "by number", suite: &Suite{Tests: []Test{{Stage: "0", Name: "zero"}}}, have: []string{""}, want: []string{"0"}, tests: []string{"zero"}},
-		{name: "twice", suite: &Suite{Tests: []Test{{Stage: "a"}, {Stage: "a"}}}, have: []string{"a"}, want: []string{"a"}, tests: []string{"a", "a"}},
+		{name: "the target", suite: &Suite{Target: "Test"}, have: []string{"base", "test", ""}, err: ErrTargetIsTest},
+		{name: "the last, named", suite: &Suite{Tests: []Test{{Stage: "app"}}}, have: []string{"base", "APP"}, err: ErrTargetIsTest},
+		{name: "twice", suite: &Suite{Tests: []Test{{Stage: "a"}, {Stage: "a"}}}, have: []string{"a", ""}, want: []string{"a"}, tests: []string{"a", "a"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if test.suite == nil {
@@ -40,6 +41,9 @@ func TestStages(t *testing.T) {
 			got, err := test.suite.Stages(test.have)
 			if !errors.Is(err, test.err) {
 				t.Fatalf("Stages(%q) = %v, want %v", test.have, err, test.err)
+			}
+			if err != nil {
+				return
 			}
 			var tests []string
 			for _, x := range test.suite.Tests {
@@ -97,7 +101,7 @@ func (b *builder) solveWith(t *testing.T, opt llb.Options, dockerfile string, s 
 	opt.Context = testenv.Dir(t, "Dockerfile", dockerfile)
 	opt.NamedContexts = map[string]string{"busybox": "docker-image://" + b.image}
 	res, err := llb.Solve(context.Background(), b.client, opt, llb.Phases{
-		Stages: s.Stages, Marks: s.Marks, Try: s.Try,
+		Stages: s.Stages, Try: s.Try,
 		Ship: func(ctx context.Context, image *llb.Shipment) error { return image.Verdict(ctx) },
 	})
 	return s.Report(res.Record), err

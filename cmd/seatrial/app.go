@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/urfave/cli/v2"
 )
@@ -18,6 +19,7 @@ type Streams struct {
 // the exit code. It does not touch the process, so that tests can call it.
 func Main(ctx context.Context, args []string, std Streams) int {
 	app := newApp(std)
+	unsetEmpty(app)
 	err := app.RunContext(ctx, intersperse(app, args))
 	return report(ctx, err, std.Err)
 }
@@ -54,6 +56,24 @@ func newApp(std Streams) *cli.App {
 		cmd.OnUsageError = onUsageError
 	}
 	return app
+}
+
+// unsetEmpty takes variables that are set to nothing for unset: pipelines' templates
+// do that.
+func unsetEmpty(app *cli.App) {
+	for _, cmd := range app.Commands {
+		for _, f := range cmd.Flags {
+			doc, ok := f.(cli.DocGenerationFlag)
+			if !ok {
+				continue
+			}
+			for _, name := range doc.GetEnvVars() {
+				if os.Getenv(name) == "" {
+					_ = os.Unsetenv(name) // fails for names that cannot be set only
+				}
+			}
+		}
+	}
 }
 
 func onUsageError(c *cli.Context, err error, _ bool) error {

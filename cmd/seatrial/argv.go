@@ -27,7 +27,8 @@ func split(known []cli.Flag, args []string) (flags, rest []string) {
 		arg := args[i]
 		switch {
 		case arg == "--":
-			return flags, append(append(rest, "--"), args[i+1:]...)
+			rest = append(rest, args[i+1:]...)
+			i = len(args)
 		case len(arg) < 2 || arg[0] != '-':
 			rest = append(rest, arg)
 		default:

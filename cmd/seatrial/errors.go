@@ -71,10 +71,14 @@ func (e *lostError) Unwrap() error { return e.err }
 type signalError struct{ sig syscall.Signal }
 
 func (e *signalError) Error() string {
-	if e.sig == syscall.SIGTERM {
+	switch e.sig {
+	case syscall.SIGTERM:
 		return "terminated"
+	case syscall.SIGHUP:
+		return "the terminal was closed"
+	default:
+		return "interrupted"
 	}
-	return "interrupted"
 }
 
 // exitCode is the one place where errors become exit codes.
@@ -143,7 +147,7 @@ func message(err error) string {
 	for _, noise := range []string{"failed to solve: ", "failed to run Build function: "} {
 		text = strings.ReplaceAll(text, noise, "")
 	}
-	return strings.TrimSpace(sanitize(text))
+	return strings.TrimSpace(sanitize(llb.RedactURLs(text)))
 }
 
 // sanitize keeps what a remote side put into an error from driving the terminal.

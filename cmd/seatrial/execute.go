@@ -103,7 +103,7 @@ func (p *plan) phases(out *outcome, display *display, ship *shipping) llb.Phases
 		return p.suite.Stages(have)
 	}}
 	if p.suite != nil {
-		ph.Try, ph.Marks = p.suite.Try, p.suite.Marks
+		ph.Try = p.suite.Try
 	}
 	switch p.mode {
 	case modeBuild, modeTest:

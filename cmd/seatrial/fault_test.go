@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -266,4 +268,45 @@ func TestPassOnAnotherImageIsNoPass(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestReaderThatHasGone closes the pipes that seatrial prints to: it must still stop
+// the builder that it has started.
+func TestReaderThatHasGone(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+	cmd := exec.Command("seatrial", "test", "--test", "true", testenv.Dir(t, "Dockerfile", plainDockerfile))
+	cmd.Env = append(append(os.Environ(), "HOME="+t.TempDir()), w.env()...)
+	cmd.Stdout, cmd.Stderr = in, in
+	err = cmd.Run()
+	in.Close()
+	if code := cmd.ProcessState.ExitCode(); code < 0 {
+		t.Errorf("seatrial ended by a signal: %v", err)
+	}
+}
+
+// TestProxyTimesOutWhileTagging has the registry write a tag and a proxy answer that it
+// took too long.
+func TestProxyTimesOutWhileTagging(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	proxy := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/manifests/1") {
+				next.ServeHTTP(rw, r)
+				return
+			}
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			refuse(rw, http.StatusGatewayTimeout, "UNKNOWN")
+		})
+	}})
+	ref := proxy.Host + "/acme/slow:1"
+	c := start(t, w.env(), "run", "-t", ref, "--untested", testenv.Dir(t, "Dockerfile", plainDockerfile))
+	c.exits(0) // it moved: the registry says so when asked
+	if got := resolve(t.Fatalf, ref); !strings.Contains(c.out.String(), got) {
+		t.Errorf("standard output = %q, want the digest %s", c.out.String(), got)
+	}
 }

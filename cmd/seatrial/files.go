@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/urfave/cli/v2"
 )
 
 // resultSchema is the version of the result file's form. It grows when a field
@@ -105,6 +106,28 @@ func (o *outcome) document() resultDocument {
 		doc.References = append(doc.References, resultReference{canonical(p.Reference), p.Digest.String(), p.Moved})
 	}
 	return doc
+}
+
+// files removes what an earlier run has left in the files that the command line asks
+// for, and makes sure that they can be written: afterwards would be too late.
+func (p *plan) files(*cli.Context) error {
+	for _, path := range []string{p.resultFile, p.metadataFile, p.iidFile} {
+		if path == "" || path == os.DevNull {
+			continue
+		}
+		fi, err := os.Stat(path)
+		if err == nil && !fi.Mode().IsRegular() && !fi.IsDir() {
+			continue // /dev/stderr, a pipe: not ours to remove
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err == nil {
+			err = errors.Join(f.Close(), os.Remove(path))
+		}
+		if err != nil {
+			return usagef("", "cannot write a result: %w", err)
+		}
+	}
+	return nil
 }
 
 // writeFiles writes the files that the command line asks for. An image's files

@@ -12,6 +12,9 @@ import (
 var version = "dev"
 
 func main() {
+	// A reader that has gone is an error like others: what was started must
+	// be stopped.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := context.WithCancelCause(context.Background())
 	go watchSignals(stop)
 	code := Main(ctx, os.Args, Streams{Out: os.Stdout, Err: os.Stderr})
@@ -23,7 +26,7 @@ func main() {
 // ends the process on the second.
 func watchSignals(stop context.CancelCauseFunc) {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	first := (<-signals).(syscall.Signal) //nolint:errcheck,forcetypeassert // os/signal delivers nothing else here
 	stop(&signalError{first})
 	second := (<-signals).(syscall.Signal) //nolint:errcheck,forcetypeassert // as above

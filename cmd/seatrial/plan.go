@@ -62,7 +62,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
 		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
 	}
-	for _, step := range []func(*cli.Context) error{p.output, p.buildOptions, p.runOptions, p.exportOptions, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
+	for _, step := range []func(*cli.Context) error{p.output, p.files, p.buildOptions, p.runOptions, p.exportOptions, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
 		if err := step(c); err != nil {
 			return nil, err
 		}
@@ -222,6 +222,9 @@ func (p *plan) names(c *cli.Context) error {
 			"there is no name to push the image to")
 	}
 	for _, t := range tags {
+		if at := strings.LastIndex(t, "@"); at >= 0 && !strings.HasPrefix(t[at:], "@sha") {
+			return usagef("credentials come from docker login", "a reference has no user name or password: …%s", t[at:])
+		}
 		ref, err := name.ParseReference(t, name.WeakValidation)
 		if err != nil {
 			return usagef("a reference looks like registry.example.com/team/app:1.2", "invalid reference %q: %w", t, err)

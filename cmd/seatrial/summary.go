@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/registry"
 	"github.com/seatrial/seatrial/testsuite"
 )
 
@@ -36,7 +38,8 @@ func (o *outcome) summary(w io.Writer) {
 		}
 		row(w, "pushed", canonical(p.Reference), what)
 	}
-	if o.mode == modeRun && o.err != nil && len(o.pushed) == 0 {
+	var partial *registry.PartialError
+	if o.mode == modeRun && o.err != nil && !errors.As(o.err, &partial) && len(o.pushed) == 0 {
 		row(w, "pushed", "nothing: no tag moved", "")
 	}
 	if err := o.result.CacheErr; err != nil {
@@ -48,6 +51,12 @@ func (o *outcome) summary(w io.Writer) {
 // failures shows the Dockerfile's lines of stages that failed, and what failed
 // tests printed, unless the display has.
 func (o *outcome) failures(w io.Writer) {
+	var failed *buildError
+	if errors.As(o.err, &failed) && !o.shown {
+		for _, v := range o.result.Record.Failed() {
+			printOutput(w, "step "+v.Name, v)
+		}
+	}
 	if o.report == nil {
 		return
 	}
@@ -59,7 +68,7 @@ func (o *outcome) failures(w io.Writer) {
 			_ = src.Print(w)
 		}
 		if !o.shown {
-			printOutput(w, c)
+			printOutput(w, fmt.Sprintf("test %q", c.Name), c.Output)
 		}
 	}
 }
@@ -93,13 +102,13 @@ func summarizeCase(w io.Writer, c testsuite.Case) {
 	row(w, "tested", short(c.Name, 40), verdict)
 }
 
-func printOutput(w io.Writer, c testsuite.Case) {
-	if len(c.Output.Log) == 0 {
+func printOutput(w io.Writer, who string, v llb.Vertex) {
+	if len(v.Log) == 0 {
 		return
 	}
 	var b strings.Builder
-	_ = c.Output.PrintLog(&b, tailLines)
-	fmt.Fprintf(w, "the end of what test %q printed:\n", c.Name)
+	_ = v.PrintLog(&b, tailLines)
+	fmt.Fprintf(w, "the end of what %s printed:\n", who)
 	for _, line := range strings.Split(strings.TrimRight(sanitize(b.String()), "\n"), "\n") {
 		fmt.Fprintf(w, "  | %s\n", line)
 	}
