@@ -15,7 +15,7 @@ export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build tools deps test integration verify demo bench clean help
+.PHONY: build tools deps test integration frontend verify demo bench clean help
 
 build: ## bin/seatrial (the default)
 	$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/seatrial ./cmd/seatrial
@@ -53,6 +53,9 @@ test: deps build tools bin/buildkitd-old ## all tests, against real daemons and 
 	$(GO) test -p $(TEST_PARALLEL) -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...
 
 integration: test ## the same: there are no others
+
+frontend: deps tools ## BuildKit's own Dockerfile tests, against our frontend (some 15 minutes)
+	hack/frontend/run.sh
 
 verify: bin/golangci-lint ## formatting, linters, module files, import rules
 	hack/install.sh lint

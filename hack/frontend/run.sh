@@ -12,7 +12,11 @@
 #
 # Root only (the tests start rootful daemons), Debian or Ubuntu. The images of
 # Docker Hub that the tests name are made here of static busybox. It leaves
-# nothing behind but the logs, in the directory that LOGS names if it does.
+# nothing behind but, if LOGS names a directory, the tests' output in it.
+#
+# Tests that ask for the containerd worker are run with containerd too, built
+# from the version in go.mod. What is skipped or fails with both is listed with
+# the reason that the test gives, or the one found in its output.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -32,7 +36,9 @@ die() {
 # changes to the one file that declares the frontends.
 compile() {
 	local src file name
-	src=$(cd "$here" && go list -m -f '{{.Dir}}' github.com/moby/buildkit)/frontend/dockerfile
+	cd "$here"
+	cp go.mod go.sum "$work/"
+	src=$(go list "${gomod[@]}" -m -f '{{.Dir}}' github.com/moby/buildkit)/frontend/dockerfile
 	sed -e 's/^type clientFrontend struct{}$/type clientFrontend struct{ builds }/' \
 		-e 's/"", builder\.Build, statusChan/"", f.buildFunc(), statusChan/' \
 		-e '/^\t"github.com\/moby\/buildkit\/frontend\/dockerfile\/builder"$/d' \
@@ -46,11 +52,10 @@ compile() {
 		done
 		printf '"%s": "%s"}}\n' "$here/dockerfile/seatrial_test.go" "$here/testdata/frontends_test.go"
 	} >"$work/overlay.json"
-	cd "$here"
 	# vet would look for the package's directory, which is nowhere.
-	go test -c -vet=off -overlay "$work/overlay.json" -o "$work/frontend.test" ./dockerfile
-	go build -trimpath -ldflags '-s -w' -o "$work/images/frontend/frontend" ./image
-	go build -o "$work/report" ./report
+	go test "${gomod[@]}" -c -vet=off -overlay "$work/overlay.json" -o "$work/frontend.test" ./dockerfile
+	go build "${gomod[@]}" -trimpath -ldflags '-s -w' -o "$work/images/frontend/frontend" ./image
+	go build "${gomod[@]}" -o "$work/report" ./report
 }
 
 # with_libraries ROOT COMMAND... copies commands and the libraries they load.
@@ -77,9 +82,7 @@ rootfs() {
 	done
 	ln -s /bin/env "$root/usr/bin/env"
 	install "$here"/standin/bin/add* "$root/usr/sbin/"
-	printf '%s\n' root:x:0:0:root:/root:/bin/sh daemon:x:1:1:daemon:/usr/sbin:/bin/false \
-		bin:x:2:2:bin:/bin:/bin/false nobody:x:65534:65534:nobody:/home:/bin/false >"$root/etc/passwd"
-	printf '%s\n' root:x:0: daemon:x:1: bin:x:2: nobody:x:65534: >"$root/etc/group"
+	cp "$here"/standin/etc/* "$root/etc/"
 	cp -a "$root" "$work/images/alpine"
 	root=$work/images/alpine
 	echo 3.18.0 >"$root/etc/alpine-release"
@@ -91,6 +94,7 @@ rootfs() {
 start() {
 	local log=$1
 	shift
+	: >"$log"
 	"$@" >"$log" 2>&1 &
 	daemons+=($!)
 }
@@ -144,7 +148,7 @@ run_tests() {
 	echo "running tests of the $1 worker" >&2
 	{
 		BUILDKIT_REGISTRY_MIRROR_DIR=$work/mirror FRONTENDS="$frontends" TMPDIR=$work/tmp \
-			"$work/frontend.test" -test.run "^TestIntegration\$/$2/^worker=$1\$" \
+			"$work/frontend.test" -test.run "^TestIntegration\$/($2)/^worker=$1\$" \
 			-test.v=test2json -test.timeout 60m 2>>"$work/stderr" || true
 	} | tee >(grep -a --line-buffered -o -e '--- FAIL: TestIntegration/.*' >&2) |
 		go tool test2json >>"$work/events.json"
@@ -154,13 +158,15 @@ run_tests() {
 # asked for another worker than they were run with.
 only_containerd() {
 	grep -a '"Output":" *[a-z_]*_test\.go:[0-9]*: [a-z ]*containerd worker' "$work/events.json" |
-		grep -o 'TestIntegration/[^/"]*' | sort -u | cut -d/ -f2 | paste -sd'|'
+		grep -o 'TestIntegration/[^/"]*' | sort -u | cut -d/ -f2 | paste -sd'|' || true
 }
 
 # inside does the work, in namespaces of its own: whatever a test or a daemon
 # leaves running or mounted ends with them.
 inside() {
 	local pattern
+	# A copy, so that go can follow the repository's own go.mod.
+	gomod=(-mod=mod -modfile="$work/go.mod")
 	mkdir -p "$work"/{bin,tmp,images/frontend}
 	# The tests look for the registry under its upstream name.
 	ln -s "$(command -v docker-registry)" "$work/bin/registry"
@@ -170,7 +176,7 @@ inside() {
 	run_tests oci "${1:-.}"
 	pattern=$(only_containerd)
 	if [[ -n $pattern ]]; then
-		(cd "$here" && go build -o "$work/bin/" github.com/containerd/containerd/v2/cmd/containerd{,-shim-runc-v2})
+		go build "${gomod[@]}" -o "$work/bin/" github.com/containerd/containerd/v2/cmd/containerd{,-shim-runc-v2}
 		run_tests containerd "^($pattern)\$"
 	fi
 	"$work/report" <"$work/events.json"
@@ -194,7 +200,7 @@ outside() {
 	new=$(created /opt/containerd /run/containerd)
 	unshare --mount --pid --fork --kill-child --mount-proc "$here/run.sh" --inside "$@" &
 	child=$!
-	trap 'kill "$child"' INT TERM
+	trap 'kill -KILL "$child"' INT TERM # all others die with it; it ignores TERM
 	wait "$child" || status=$?
 	wait "$child" 2>/dev/null || true # again if it was a signal that ended the first
 	if [[ -n ${LOGS-} ]]; then

@@ -58,7 +58,7 @@ func (d *Daemon) deleteContainers() error {
 	if d.Kind != Root {
 		return nil
 	}
-	out, err := d.asRoot("runc", "list", "--format", "json")
+	out, err := d.listContainers()
 	if err != nil {
 		return err
 	}
@@ -74,6 +74,18 @@ func (d *Daemon) deleteContainers() error {
 		}
 	}
 	return nil
+}
+
+// listContainers asks runc for its containers, of all daemons. It fails if one of them
+// goes away just then, so it is asked again.
+func (d *Daemon) listContainers() (out []byte, err error) {
+	for range 20 {
+		if out, err = d.asRoot("runc", "list", "--format", "json"); err == nil {
+			return out, nil
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	return nil, err
 }
 
 func (d *Daemon) asRoot(name string, args ...string) ([]byte, error) {

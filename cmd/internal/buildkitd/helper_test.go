@@ -259,7 +259,8 @@ func (a *account) checkNothingLeft(t *testing.T) {
 		}
 	}
 	if a.uid == 0 {
-		if out, err := exec.Command("runc", "list").CombinedOutput(); err != nil || strings.Contains(string(out), a.dir) {
+		out, err := home{oci: "runc"}.listContainers()
+		if err != nil || strings.Contains(string(out), a.dir) {
 			t.Errorf("containers are left: %s (%v)", out, err)
 		}
 	}

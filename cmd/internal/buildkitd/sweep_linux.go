@@ -105,7 +105,7 @@ func (h home) deleteContainers() error {
 	if os.Geteuid() != 0 || h.oci == "" {
 		return nil
 	}
-	out, err := exec.Command(h.oci, "list", "--format", "json").Output()
+	out, err := h.listContainers()
 	if err != nil {
 		return nil // a runc that cannot even list has made nothing
 	}
@@ -122,6 +122,18 @@ func (h home) deleteContainers() error {
 		}
 	}
 	return nil
+}
+
+// listContainers asks runc for its containers, of all daemons. It fails if one of them
+// goes away just then, so it is asked again.
+func (h home) listContainers() (out []byte, err error) {
+	for range 20 {
+		if out, err = exec.Command(h.oci, "list", "--format", "json").Output(); err == nil {
+			return out, nil
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	return nil, err
 }
 
 // unmount detaches what a rootful daemon left mounted. A rootless one's mounts

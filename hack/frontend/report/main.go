@@ -22,7 +22,10 @@ func main() {
 	table := tabulate(runs)
 	table.write(os.Stdout)
 	switch {
-	case len(table.unfinished) > 0 || table.passing == 0:
+	case len(runs) == 0:
+		fmt.Fprintln(os.Stderr, "report: no test was run")
+		os.Exit(2)
+	case len(table.unfinished) > 0:
 		os.Exit(2)
 	case len(table.different) > 0:
 		os.Exit(1)

@@ -14,7 +14,7 @@ var classes = []struct {
 	{"the stand-in is another image", regexp.MustCompile(`expected: "sha256:[0-9a-f]{64}"|"/hellofs": not found`)},
 	{"the machine lacks a capability", regexp.MustCompile(`cat /proc/self/status \| grep CapBnd`)},
 	{"image missing", regexp.MustCompile(`failed to resolve source metadata for \S+|the stand-in for alpine has no \S+`)},
-	{"needs the network", regexp.MustCompile(`dial tcp: lookup \S+|ssh-keyscan github\.com|no such host|Could not resolve host\S*|Temporary failure in name resolution|network is unreachable`)},
+	{"needs the network", regexp.MustCompile(`dial tcp: lookup \S+|does not contain "process_message: socket 1"|no such host|Could not resolve host\S*|Temporary failure in name resolution|network is unreachable`)},
 	{"program missing", regexp.MustCompile(`exec: "[^"]+": executable file not found|missing requirements`)},
 	{"cannot execute the platform", regexp.MustCompile(`exec format error|\.buildkit_qemu_emulator\S*`)},
 }
