@@ -54,8 +54,8 @@ test: deps build tools bin/buildkitd-old ## all tests, against real daemons and 
 
 integration: test ## the same: there are no others
 
-frontend: deps tools ## BuildKit's own Dockerfile tests, against our frontend (some 15 minutes)
-	hack/frontend/run.sh
+frontend: deps tools ## BuildKit's own Dockerfile tests, against our frontend (PATTERN=TestCopy…; all: 15 minutes)
+	hack/frontend/run.sh $(PATTERN)
 
 verify: bin/golangci-lint ## formatting, linters, module files, import rules
 	hack/install.sh lint

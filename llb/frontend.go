@@ -34,6 +34,9 @@ func Frontend(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	if err := cv.checkSyntax(); err != nil {
 		return nil, err
 	}
+	if err := checkCaps(cv.ui.BuildOpts().Opts["frontend.caps"]); err != nil {
+		return nil, err
+	}
 	if res, ok, err := cv.subrequest(ctx); ok || err != nil {
 		return res, err
 	}

@@ -32,6 +32,9 @@ func (e *SyntaxError) Error() string {
 // checkSyntax decides on the Dockerfile's syntax line, or the build argument
 // BUILDKIT_SYNTAX that replaces it.
 func (cv *conversion) checkSyntax() error {
+	if _, ok := cv.ui.BuildOpts().Opts["cmdline"]; ok {
+		return nil // somebody has read the line already, and come to us
+	}
 	if arg := strings.Fields(cv.ui.BuildOpts().Opts["build-arg:BUILDKIT_SYNTAX"]); len(arg) > 0 {
 		if reason := unserved(arg[0]); reason != "" {
 			return &SyntaxError{Frontend: arg[0], Reason: reason}
