@@ -67,6 +67,10 @@ type Options struct {
 	// daemons. They are written when all else is done; a failure is
 	// Result.CacheErr and does not fail the solve.
 	CacheExports []client.CacheOptionsEntry
+	// PassedDir is a directory where it is noted as well which images passed
+	// which trials, beside the daemon's history, which takes longer to read.
+	// Default: none.
+	PassedDir string
 	// ExportAttrs go to BuildKit's image exporter as they are.
 	ExportAttrs map[string]string
 	// Redact is given every piece of output of a step before anyone sees

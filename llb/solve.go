@@ -89,7 +89,7 @@ func Solve(ctx context.Context, c *client.Client, opt Options, ph Phases) (*Resu
 		client: c, opt: opt, phases: ph, inputs: in,
 		bases: newBases(), status: newStatusMerge(opt),
 		trial: newFuture[*Trial](), held: newFuture[*Trial](), verdict: newFuture[struct{}](), release: newFuture[struct{}](),
-		exported: newFuture[ocispecs.Descriptor](), memory: newFuture[*memory](),
+		exported:  newFuture[ocispecs.Descriptor](),
 		shipEnded: make(chan struct{}),
 	}
 	err = s.run(ctx)
@@ -114,7 +114,6 @@ type solve struct {
 	held     *future[*Trial]   // the same once the trial build keeps the image alive
 	verdict  *future[struct{}] // what Try said
 	exported *future[ocispecs.Descriptor]
-	memory   *future[*memory]
 	release  *future[struct{}] // set when the trial build need not hold the image any longer
 
 	memorizing sync.WaitGroup
@@ -142,7 +141,6 @@ func (s *solve) run(ctx context.Context) error {
 	defer stop(nil)
 	var imageErr, trialErr error
 	var wg sync.WaitGroup
-	wg.Go(func() { s.memory.set(recall(ctx, s.client.ControlClient())) })
 	wg.Go(func() {
 		defer s.release.set(struct{}{})
 		if s.phases.Ship == nil {
@@ -258,7 +256,13 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if err != nil {
 		return nil, nil, err
 	}
-	t.exported, t.memory, t.record = s.exported, s.memory, s.status.record
+	t.exported, t.record, t.passedDir = s.exported, s.status.record, s.opt.PassedDir
+	var once sync.Once
+	var m *memory
+	t.recall = func(ctx context.Context) *memory {
+		once.Do(func() { m = recall(ctx, s.client.ControlClient()) })
+		return m
+	}
 	return cv, t, nil
 }
 

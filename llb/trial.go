@@ -33,7 +33,8 @@ type Trial struct {
 
 	conversion *conversion
 	exported   *future[ocispecs.Descriptor]
-	memory     *future[*memory]
+	recall     func(context.Context) *memory // once, and only if it is needed
+	passedDir  string
 	record     *Record
 
 	imports []gateway.CacheOptionsEntry

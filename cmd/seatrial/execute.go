@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -69,6 +71,9 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 	build := p.build
 	build.Status = display.send
 	build.PullCredentials = pullCredentials()
+	if dir, err := os.UserCacheDir(); err == nil {
+		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
+	}
 	res, err := llb.Solve(ctx, builder.Client, build, p.phases(out, display, ship))
 	display.close()
 	out.built(res)
