@@ -138,7 +138,10 @@ func (h home) stop(r record) error {
 	if err != nil {
 		return err
 	}
-	if how == orderly {
+	// A daemon that was killed a moment ago may not be gone yet, and then seems to
+	// have ended because it was told to: its steps tell otherwise.
+	steps, err := matching(h.isStep())
+	if how == orderly && err == nil && len(steps) == 0 {
 		return h.tidy()
 	}
 	return h.clear()

@@ -43,12 +43,12 @@ func (h home) killDaemons() error {
 }
 
 // killSteps ends build steps that outlived their daemon.
-func (h home) killSteps() error {
-	own, err := os.Readlink("/proc/self/ns/mnt")
-	if err != nil {
-		return fmt.Errorf("reading own mount namespace: %w", err)
-	}
-	return killAll(func(pid int) bool {
+func (h home) killSteps() error { return killAll(h.isStep()) }
+
+// isStep tells the processes of build steps.
+func (h home) isStep() func(pid int) bool {
+	own, _ := os.Readlink("/proc/self/ns/mnt") // without it our own namespace has no root here either
+	return func(pid int) bool {
 		ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid))
 		if err != nil || ns == own {
 			return false
@@ -60,7 +60,7 @@ func (h home) killSteps() error {
 		// Only the root counts: a namespace made while a step ran has a copy of
 		// every mount, and its processes are none of our business.
 		return slices.ContainsFunc(mounts, func(m mount) bool { return m.point == "/" && m.uses(h.state) })
-	})
+	}
 }
 
 // killAll kills the processes that match, until none is left.
