@@ -2,80 +2,17 @@ package llb
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"sync"
 
-	contentapi "github.com/containerd/containerd/api/services/content/v1"
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
-
-// Phases are what the caller does with a build. All are optional.
-type Phases struct {
-	// Stages is told the Dockerfile's stages, in order, and names those
-	// that Try will ask for. It comes before anything is built; its error
-	// ends the solve.
-	Stages func(have []string) (want []string, err error)
-	// Try tries the image. It runs beside the build of the image, whose
-	// vertices it shares. Its error is the verdict: the solve ends with it
-	// and nothing is shipped. Without it the verdict is good.
-	Try func(ctx context.Context, t *Trial) error
-	// Ship is given the image once it lies in the daemon's content store,
-	// while Try may still be at work. Without it no image is exported.
-	Ship func(ctx context.Context, s *Shipment) error
-}
-
-// Shipment is an image in the daemon's content store. Its blobs are safe from
-// the daemon's garbage collection until Ship returns.
-type Shipment struct {
-	// Descriptor is the image's manifest or index.
-	Descriptor ocispecs.Descriptor
-	// Content is the daemon's content service.
-	Content contentapi.ContentClient
-	// Bases are the images that the build took layers from; those of them
-	// that no step needed may be absent from Content.
-	Bases []Base
-	// Response is what the exporter said of the image.
-	Response map[string]string
-
-	materialize func(context.Context) error
-	verdict     *future[struct{}]
-	release     func()
-}
-
-// Verdict waits until the image has been tried and returns nil if it passed.
-func (s *Shipment) Verdict(ctx context.Context) error {
-	_, err := s.verdict.get(ctx)
-	return err
-}
-
-// Materialize has the daemon fetch every layer of the image into Content.
-func (s *Shipment) Materialize(ctx context.Context) error { return s.materialize(ctx) }
-
-// Release says that no more will be read from Content, and Materialize not be
-// called. It spares the end of Ship the wait for the trial's build to be over.
-func (s *Shipment) Release() { s.release() }
-
-// Result is what a solve came to.
-type Result struct {
-	// Descriptor is the exported image; zero if none was.
-	Descriptor ocispecs.Descriptor
-	// Response is what the exporter said of it.
-	Response map[string]string
-	// Record is what the daemon reported; it is there on failure too.
-	Record *Record
-	// CacheErr says why caches were not exported; it is no failure.
-	CacheErr error
-}
 
 // Solve builds, tries and ships as ph says. It returns a result with the Record
 // whatever happens. The error of Try or Ship is returned as it is; one of the
@@ -416,17 +353,4 @@ func (s *solve) materialize(ctx context.Context) error {
 		return err
 	}
 	return t.materialize(ctx)
-}
-
-// descriptor is the image in an exporter's response.
-func descriptor(resp map[string]string) (ocispecs.Descriptor, error) {
-	var desc ocispecs.Descriptor
-	dt, err := base64.StdEncoding.DecodeString(resp[exptypes.ExporterImageDescriptorKey])
-	if err == nil {
-		err = json.Unmarshal(dt, &desc)
-	}
-	if err != nil {
-		return desc, fmt.Errorf("reading the exporter's response: %s %q: %w", exptypes.ExporterImageDescriptorKey, resp[exptypes.ExporterImageDescriptorKey], err)
-	}
-	return desc, nil
 }
