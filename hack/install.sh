@@ -27,7 +27,7 @@ wanted() {
 	case $1 in
 	test) echo runc:runc uidmap:newuidmap docker-registry:docker-registry \
 		skopeo:skopeo mmdebstrap:mmdebstrap gpg:gpg curl:curl \
-		busybox-static: ;;
+		git:git bzip2:bzip2 xz-utils:xz zstd:zstd busybox-static: ;;
 	demo) echo runc:runc uidmap:newuidmap docker-registry:docker-registry \
 		skopeo:skopeo curl:curl ;;
 	base) echo mmdebstrap:mmdebstrap gpg:gpg uidmap:newuidmap curl:curl ;;

@@ -98,6 +98,10 @@ func (c *resolvingClient) ResolveImageConfig(ctx context.Context, ref string, op
 		return "", "", nil, err
 	}
 	r, err := c.bases.group.Do(ctx, ref+" "+string(key), func(ctx context.Context) (resolved, error) {
+		if opt.OCILayoutOpt != nil { // no registry has it, whatever the name is
+			name, dgst, config, err := c.Client.ResolveImageConfig(ctx, ref, opt)
+			return resolved{name, dgst, config}, err
+		}
 		c.bases.announce(ref)
 		name, dgst, config, err := c.Client.ResolveImageConfig(ctx, ref, opt)
 		if err != nil {

@@ -14,8 +14,6 @@ import (
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/session"
-	sessioncontent "github.com/moby/buildkit/session/content"
 	"github.com/moby/buildkit/solver/pb"
 )
 
@@ -25,7 +23,7 @@ const inline = "inline"
 
 // cacheStores are the directories of local caches as the session offers them.
 // BuildKit's client offers them only in sessions that it opens itself.
-func (o Options) cacheStores() (session.Attachable, error) {
+func (o Options) cacheStores() (map[string]content.Store, error) {
 	stores := map[string]content.Store{}
 	add := func(dir string) error {
 		store, err := contentlocal.NewStore(dir)
@@ -49,10 +47,7 @@ func (o Options) cacheStores() (session.Attachable, error) {
 			}
 		}
 	}
-	if len(stores) == 0 {
-		return nil, nil
-	}
-	return sessioncontent.NewAttachable(stores), nil
+	return stores, nil
 }
 
 // announceCaches lets the registries of caches see credentials, and that of an
@@ -152,11 +147,13 @@ func (o Options) inlineCache() []client.CacheOptionsEntry {
 // more, with another result.
 func cacheable(def *bkllb.Definition, session string) (*bkllb.Definition, error) {
 	out, err := rewrite(def, func(src *pb.SourceOp) (bool, error) {
-		if _, ok := src.Attrs[pb.AttrLocalSessionID]; !ok {
-			return false, nil
+		changed := false
+		for _, attr := range []string{pb.AttrLocalSessionID, pb.AttrOCILayoutSessionID} {
+			if _, ok := src.Attrs[attr]; ok {
+				src.Attrs[attr], changed = session, true
+			}
 		}
-		src.Attrs[pb.AttrLocalSessionID] = session
-		return true, nil
+		return changed, nil
 	})
 	if err != nil {
 		return nil, err

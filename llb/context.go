@@ -4,74 +4,88 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
 )
 
-// contextUnion makes several definitions load one and the same build context.
+// contextUnion makes several definitions load one and the same build context, and
+// one of each named context.
 //
 // The converter asks only for the paths that the stages of its one target COPY,
 // so an image and its test stage would otherwise load two different contexts:
 // two transfers, and every vertex behind them built twice side by side.
-type contextUnion struct {
+type contextUnion map[string]*pathUnion
+
+type pathUnion struct {
 	all   bool // some target takes the whole context
 	paths []string
 }
 
 // add takes the context paths that def loads into the union.
-func (u *contextUnion) add(def *bkllb.Definition) error {
+func (u contextUnion) add(def *bkllb.Definition) error {
 	for _, dt := range def.Def {
 		var op pb.Op
 		if err := op.UnmarshalVT(dt); err != nil {
 			return fmt.Errorf("reading LLB: %w", err)
 		}
-		src := contextSource(&op)
-		if src == nil {
+		src := op.GetSource()
+		if src == nil || !isContext(src) {
 			continue
 		}
-		follow, ok := src.Attrs[pb.AttrFollowPaths]
-		if !ok {
-			u.all = true
-			continue
+		p := u[src.Identifier]
+		if p == nil {
+			p = &pathUnion{}
+			u[src.Identifier] = p
 		}
-		var paths []string
-		if err := json.Unmarshal([]byte(follow), &paths); err != nil {
-			return fmt.Errorf("reading LLB: followed paths %s: %w", follow, err)
+		if err := p.add(src); err != nil {
+			return err
 		}
-		u.paths = append(u.paths, paths...)
-	}
-	slices.Sort(u.paths)
-	u.paths = slices.Compact(u.paths)
-	return nil
-}
-
-// contextSource is op as a load of the build context, nil if it is none.
-func contextSource(op *pb.Op) *pb.SourceOp {
-	if src := op.GetSource(); src != nil && isContext(src) {
-		return src
 	}
 	return nil
 }
 
-// isContext tells the load of the context from that of .dockerignore by its hint.
+func (p *pathUnion) add(src *pb.SourceOp) error {
+	follow, ok := src.Attrs[pb.AttrFollowPaths]
+	if !ok {
+		p.all = true
+		return nil
+	}
+	var paths []string
+	if err := json.Unmarshal([]byte(follow), &paths); err != nil {
+		return fmt.Errorf("reading LLB: followed paths %s: %w", follow, err)
+	}
+	p.paths = append(p.paths, paths...)
+	slices.Sort(p.paths)
+	p.paths = slices.Compact(p.paths)
+	return nil
+}
+
+// isContext tells the load of a context from that of its .dockerignore by the hint.
 func isContext(src *pb.SourceOp) bool {
-	return src.Identifier == "local://"+dockerui.DefaultLocalNameContext && src.Attrs[pb.AttrSharedKeyHint] == dockerui.DefaultLocalNameContext
+	hint := src.Attrs[pb.AttrSharedKeyHint]
+	if src.Identifier == "local://"+dockerui.DefaultLocalNameContext {
+		return hint == dockerui.DefaultLocalNameContext
+	}
+	return strings.HasPrefix(src.Identifier, "local://") && strings.HasPrefix(hint, "context:") &&
+		!strings.HasSuffix(hint, "-"+dockerui.DefaultDockerignoreName)
 }
 
-// set changes src, if it is the context, to load the union, and tells whether that
+// set changes src, if it is a context, to load the union, and tells whether that
 // was a change.
-func (u *contextUnion) set(src *pb.SourceOp) (bool, error) {
-	if !isContext(src) {
+func (u contextUnion) set(src *pb.SourceOp) (bool, error) {
+	p := u[src.Identifier]
+	if p == nil || !isContext(src) {
 		return false, nil
 	}
 	before, had := src.Attrs[pb.AttrFollowPaths]
-	if u.all {
+	if p.all {
 		delete(src.Attrs, pb.AttrFollowPaths)
 		return had, nil
 	}
-	after, err := json.Marshal(u.paths)
+	after, err := json.Marshal(p.paths)
 	if err != nil {
 		return false, err
 	}
@@ -79,7 +93,7 @@ func (u *contextUnion) set(src *pb.SourceOp) (bool, error) {
 	return before != string(after), nil
 }
 
-// apply is def with its context replaced.
-func (u *contextUnion) apply(def *bkllb.Definition) (*bkllb.Definition, error) {
+// apply is def with its contexts replaced.
+func (u contextUnion) apply(def *bkllb.Definition) (*bkllb.Definition, error) {
 	return rewrite(def, u.set)
 }

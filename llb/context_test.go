@@ -50,7 +50,7 @@ func TestContextUnionSharesVertices(t *testing.T) {
 	test := marshal(t, base(tests).File(bkllb.Copy(tests, "tests", "/")))
 	other := marshal(t, bkllb.Local("context", bkllb.SharedKeyHint(dockerignoreHint)))
 
-	u := &contextUnion{}
+	u := contextUnion{}
 	for _, def := range []*bkllb.Definition{image, test, other} {
 		if err := u.add(def); err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func TestContextUnionSharesVertices(t *testing.T) {
 
 func TestContextUnionOfEverything(t *testing.T) {
 	all, some := marshal(t, contextState()), marshal(t, contextState("app"))
-	u := &contextUnion{}
+	u := contextUnion{}
 	if err := u.add(all); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestContextUnionOfEverything(t *testing.T) {
 	}
 }
 
-func apply(t *testing.T, u *contextUnion, def *bkllb.Definition) *bkllb.Definition {
+func apply(t *testing.T, u contextUnion, def *bkllb.Definition) *bkllb.Definition {
 	t.Helper()
 	out, err := u.apply(def)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
-	"strings"
 
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -36,6 +35,16 @@ func (l *localFiles) Solve(ctx context.Context, req gateway.SolveRequest) (*gate
 	return res, nil
 }
 
+// dockerfiles are the Dockerfile and its own ignore file by the names that the
+// daemon knows them by.
+func (s *Source) dockerfiles() map[string][]byte {
+	files := map[string][]byte{path.Base(filepath.ToSlash(s.Dockerfile)): s.Data}
+	if s.IgnoreName == s.Dockerfile+defaultDockerignore {
+		files[path.Base(filepath.ToSlash(s.IgnoreName))] = s.IgnoreData
+	}
+	return files
+}
+
 // wanted is the files that a definition loads if that is all it does.
 func (l *localFiles) wanted(def *pb.Definition) fileRef {
 	if def == nil || len(def.Def) != 2 { // the source and the terminal op
@@ -50,11 +59,7 @@ func (l *localFiles) wanted(def *pb.Definition) fileRef {
 	case src == nil:
 		return nil
 	case src.Identifier == "local://"+dockerui.DefaultLocalNameDockerfile:
-		files := fileRef{path.Base(filepath.ToSlash(l.src.Dockerfile)): l.src.Data}
-		if strings.HasPrefix(l.src.IgnoreName, l.src.Dockerfile) {
-			files[path.Base(filepath.ToSlash(l.src.IgnoreName))] = l.src.IgnoreData
-		}
-		return files
+		return l.src.dockerfiles()
 	case src.Identifier == "local://"+dockerui.DefaultLocalNameContext && src.Attrs[pb.AttrSharedKeyHint] == dockerignoreHint:
 		files := fileRef{}
 		if l.src.IgnoreName != "" {

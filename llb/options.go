@@ -17,6 +17,10 @@ type Options struct {
 	// Context is a directory, or a git or http(s) URL that the daemon
 	// fetches. Default ".".
 	Context string
+	// Source is the Dockerfile, and the context unless that is a URL, if they
+	// were read before, as standard input must be. Default: what Context and
+	// Dockerfile name.
+	Source *Source
 	// Dockerfile is a path: of a local file when the context is a directory
 	// (default CONTEXT/Dockerfile), inside the context when it is a URL.
 	Dockerfile string
@@ -31,7 +35,8 @@ type Options struct {
 	// Labels are added to the image's configuration.
 	Labels map[string]string
 	// NamedContexts replace image names and stages of the Dockerfile: a
-	// directory, or docker-image://, a git or http(s) URL.
+	// directory, a git or http(s) URL, docker-image://REFERENCE,
+	// oci-layout://PATH[:TAG][@DIGEST], or target:STAGE of the same Dockerfile.
 	NamedContexts map[string]string
 	// NoCache builds every stage anew.
 	NoCache bool

@@ -65,6 +65,8 @@ type Result struct {
 	Response map[string]string
 	// Record is what the daemon reported; it is there on failure too.
 	Record *Record
+	// Transfers are what the session sent of contexts on this machine.
+	Transfers []Transfer
 	// CacheErr says why caches were not exported; it is no failure.
 	CacheErr error
 }

@@ -5,14 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
+	"sync"
 
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/session"
+	sessioncontent "github.com/moby/buildkit/session/content"
 	"github.com/moby/buildkit/session/exporter/exporterprovider"
 	"github.com/moby/buildkit/session/filesync"
 	"github.com/moby/buildkit/session/grpchijack"
@@ -20,27 +23,28 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 )
 
-// inputs are what one build offers to the daemon: directories through the
-// session, and the frontend attributes that refer to them.
+// inputs are what one build offers to the daemon: files through the session, and
+// the frontend attributes that refer to them.
 type inputs struct {
-	attrs map[string]string
-	dirs  filesync.StaticDirSource
-	src   *Source // nil if the context is remote
-	dir   string  // what keeps contexts of different projects apart
+	attrs  map[string]string
+	offers map[string]*offer // by local name
+	stores map[string]content.Store
+	stages map[string]string // named contexts that are stages
+	src    *Source           // nil if the Dockerfile is remote
+	dir    string            // what keeps contexts of different projects apart
+
+	mu      sync.Mutex
+	failure error // the first file that could not be sent
 }
 
 // newInputs reads and checks everything on this side, before any daemon is
 // asked for anything.
 func newInputs(opt Options) (*inputs, error) {
-	in := &inputs{attrs: opt.attrs(), dirs: filesync.StaticDirSource{}}
-	var err error
-	if IsRemote(opt.Context) {
-		in.dir = opt.Context
-		in.attrs["context"] = opt.Context
-		if opt.Dockerfile != "" {
-			in.attrs["filename"] = opt.Dockerfile
-		}
-	} else if err = in.local(opt); err != nil {
+	in := &inputs{
+		attrs: opt.attrs(), offers: map[string]*offer{}, stores: map[string]content.Store{},
+		stages: map[string]string{}, src: opt.Source,
+	}
+	if err := in.main(opt); err != nil {
 		return nil, err
 	}
 	for _, name := range opt.names() {
@@ -51,68 +55,97 @@ func newInputs(opt Options) (*inputs, error) {
 	return in, nil
 }
 
-func (in *inputs) local(opt Options) error {
-	src, err := ReadSource(opt.Context, opt.Dockerfile)
-	if err != nil {
-		return err
+// main offers the main context and the Dockerfile.
+func (in *inputs) main(opt Options) error {
+	remote := IsRemote(opt.Context)
+	if remote {
+		in.dir = opt.Context
+		in.attrs["context"] = opt.Context
 	}
-	in.src = src
-	in.attrs["filename"] = filepath.Base(src.Dockerfile)
-	if in.dir, err = filepath.Abs(src.Dir); err != nil {
-		return fmt.Errorf("finding build context: %w", err)
+	var err error
+	switch {
+	case in.src != nil:
+	case remote:
+		if opt.Dockerfile != "" {
+			in.attrs["filename"] = opt.Dockerfile
+		}
+		return nil
+	default:
+		if in.src, err = ReadSource(opt.Context, opt.Dockerfile); err != nil {
+			return err
+		}
 	}
-	if err := in.offer(dockerui.DefaultLocalNameContext, src.Dir); err != nil {
-		return fmt.Errorf("opening build context %q: %w", src.Dir, err)
+	in.attrs["filename"] = path.Base(filepath.ToSlash(in.src.Dockerfile))
+	in.offer(dockerui.DefaultLocalNameDockerfile, inMemory(in.src.dockerfiles()), nil, ownedByRoot)
+	switch {
+	case in.src.archive != nil:
+		in.offer(dockerui.DefaultLocalNameContext, in.src.archive, in.src.Excludes, keepOwner)
+	case in.src.Dir != "":
+		return in.local(in.src.Dir)
+	default:
+		in.attrs["dockerfilekey"] = dockerui.DefaultLocalNameDockerfile // not the one in the context
 	}
 	return nil
 }
 
-// offer lets the daemon read dir under the name local, files owned by root as
-// every Dockerfile builder has them.
-func (in *inputs) offer(local, dir string) error {
-	fs, err := fsutil.NewFS(dir)
+func (in *inputs) local(dir string) error {
+	fs, err := openDir(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("opening build context %q: %w", dir, err)
 	}
-	in.dirs[local], err = fsutil.NewFilterFS(fs, &fsutil.FilterOpt{Map: ownedByRoot})
+	if in.dir, err = filepath.Abs(dir); err != nil {
+		return fmt.Errorf("finding build context: %w", err)
+	}
+	in.offer(dockerui.DefaultLocalNameContext, fs, in.src.Excludes, ownedByRoot)
+	return nil
+}
+
+// offer lets the daemon read files under the name local.
+func (in *inputs) offer(local string, files fsutil.FS, excludes []string, own func(*fstypes.Stat)) {
+	in.offers[local] = &offer{
+		FS: files, name: local, excludes: excludes, own: own, failed: in.fail,
+		files: map[string]version{}, sent: map[string]int64{}, special: map[string]bool{},
+	}
+}
+
+// LookupDir implements filesync.DirSource.
+func (in *inputs) LookupDir(local string) (fsutil.FS, bool) {
+	o, ok := in.offers[local]
+	return o, ok
+}
+
+// filter decides what of an offer is sent.
+func (in *inputs) filter(local string, opt *fsutil.FilterOpt) error {
+	in.offers[local].filter(opt)
+	return nil
+}
+
+// fail notes why files could not be sent. The daemon passes it on as it likes.
+func (in *inputs) fail(err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.failure == nil {
+		in.failure = err
+	}
+}
+
+// cause is what ended the build: the file that could not be sent, if there is one.
+func (in *inputs) cause(err error) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if err != nil && in.failure != nil {
+		return in.failure
+	}
 	return err
 }
 
-func ownedByRoot(_ string, st *fstypes.Stat) fsutil.MapResult {
-	st.Uid, st.Gid = 0, 0
-	return fsutil.MapResultKeep
-}
-
-// enforceIgnore puts the ignore file's patterns in place of those that the
-// daemon sent. It sends the same, but could as well leave them out: what the
-// ignore file keeps back does not leave this machine.
-func (in *inputs) enforceIgnore(local string, opt *fsutil.FilterOpt) error {
-	if local == dockerui.DefaultLocalNameContext && in.src != nil {
-		opt.ExcludePatterns = in.src.Excludes
+// located says which context err is about if that is a remote one: the daemon does
+// not.
+func (in *inputs) located(err error) error {
+	if url := in.attrs["context"]; url != "" {
+		return fmt.Errorf("reading build context %s: %w", RedactURLs(url), err)
 	}
-	return nil
-}
-
-// named adds a named context under the frontend contract: context:NAME is what
-// replaces NAME.
-func (in *inputs) named(name, value string) error {
-	if strings.Contains(value, "://") || IsRemote(value) || strings.HasPrefix(value, "target:") {
-		in.attrs["context:"+name] = value
-		return nil
-	}
-	fi, err := os.Stat(value)
-	if err != nil {
-		return fmt.Errorf("reading named context %q: %w", name, err)
-	}
-	if !fi.IsDir() {
-		return fmt.Errorf("reading named context %q: %s is not a directory", name, value)
-	}
-	local := "context-" + strings.NewReplacer("/", "_", ":", "_").Replace(name)
-	if err := in.offer(local, value); err != nil {
-		return fmt.Errorf("opening named context %q: %w", name, err)
-	}
-	in.attrs["context:"+name] = "local:" + local
-	return nil
+	return err
 }
 
 // sharedKey names the directory whose files a transfer is the difference to.
@@ -120,7 +153,11 @@ func (in *inputs) named(name, value string) error {
 // copy.
 func (in *inputs) sharedKey() string {
 	host, _ := os.Hostname() // only to keep machines apart on a shared daemon
-	sum := sha256.Sum256([]byte(path.Join(host, filepath.ToSlash(in.dir))))
+	dir := in.dir
+	if dir == "" { // standard input: what is built here is most likely to be alike
+		dir, _ = os.Getwd()
+	}
+	sum := sha256.Sum256([]byte(path.Join(host, filepath.ToSlash(dir))))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -131,7 +168,7 @@ func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating session: %w", err)
 	}
-	s.Allow(filesync.NewFSSyncProvider(in.dirs, in.enforceIgnore))
+	s.Allow(filesync.NewFSSyncProvider(in, in.filter))
 	if opt.PullCredentials != nil {
 		if a := newPullAuth(opt.PullCredentials, b); a != nil {
 			s.Allow(a)
@@ -144,8 +181,9 @@ func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options
 	if err != nil {
 		return nil, nil, err
 	}
-	if stores != nil {
-		s.Allow(stores)
+	maps.Copy(stores, in.stores)
+	if len(stores) > 0 {
+		s.Allow(sessioncontent.NewAttachable(stores))
 	}
 	s.Allow(exporterprovider.New(nil, exporterprovider.WithFinalizeCallback(finalize)))
 	// The session outlives ctx a little: a cancelled build still says how it

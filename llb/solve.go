@@ -31,6 +31,7 @@ func Solve(ctx context.Context, c *client.Client, opt Options, ph Phases) (*Resu
 	}
 	err = s.run(ctx)
 	s.result.Record = s.status.wait()
+	s.result.Transfers = in.transfers()
 	return &s.result, err
 }
 
@@ -110,7 +111,7 @@ func (s *solve) run(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, errOver) {
 		return err // interrupted: whatever else failed, failed of that
 	}
-	return s.decided()
+	return s.inputs.cause(s.decided())
 }
 
 // decide notes what ended the solve. Only the first error counts: what follows
@@ -182,9 +183,13 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if s.inputs.src != nil {
 		c = &localFiles{Client: c, src: s.inputs.src}
 	}
-	cv, err := openConversion(ctx, s.bases.client(c))
+	c, err := withStages(ctx, s.bases.client(c), s.inputs.stages)
 	if err != nil {
 		return nil, nil, err
+	}
+	cv, err := openConversion(ctx, c)
+	if err != nil {
+		return nil, nil, s.inputs.located(err)
 	}
 	if err := cv.checkSyntax(); err != nil {
 		return nil, nil, err

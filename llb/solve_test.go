@@ -390,10 +390,10 @@ func TestIgnoreFileHoldsAgainstTheDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	opt := &fsutil.FilterOpt{}
-	if err := in.enforceIgnore("context", opt); err != nil {
+	if err := in.filter("context", opt); err != nil {
 		t.Fatal(err)
 	}
-	shown, err := fsutil.NewFilterFS(in.dirs["context"], opt)
+	shown, err := fsutil.NewFilterFS(in.offers["context"], opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,22 +1,21 @@
 package llb
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
-	"github.com/moby/patternmatcher"
-	"github.com/moby/patternmatcher/ignorefile"
 )
 
 // maxDockerfile is what BuildKit's own frontend reads at most.
@@ -39,30 +38,27 @@ func IsRemote(context string) bool {
 	return isGit
 }
 
-// Source is a Dockerfile on this machine with the directory that it builds.
+// Source is a Dockerfile on this machine with what it builds.
 type Source struct {
-	Dir        string // the context
-	Dockerfile string // the Dockerfile's path
+	Dir        string // the context; "" if it is no directory
+	Dockerfile string // the Dockerfile's path, or only its name
 	Data       []byte // the Dockerfile
 	IgnoreName string // the ignore file's path, "" if there is none
 	IgnoreData []byte
 	Excludes   []string // its patterns
+
+	archive *archive // the context if that is no directory; nil: a remote one
 }
 
 // ReadSource reads the Dockerfile and the ignore file of a local context
 // without any daemon. dockerfile "" is Dockerfile (or dockerfile) in dir. A
-// missing directory or Dockerfile is an error that matches fs.ErrNotExist; an
+// missing directory or Dockerfile is an error that matches fs.ErrNotExist, and so
+// is a Dockerfile that is a link out of the context and its own directory; an
 // ignore file that cannot be parsed is an error that names it.
 func ReadSource(dir, dockerfile string) (*Source, error) {
-	if dir == "" {
-		dir = "."
-	}
-	fi, err := os.Stat(dir)
+	dir, err := checkDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("reading build context %q: %w", dir, err)
-	}
-	if !fi.IsDir() {
-		return nil, fmt.Errorf("reading build context %q: not a directory", dir)
+		return nil, err
 	}
 	if dockerfile == "" {
 		dockerfile = filepath.Join(dir, defaultDockerfile)
@@ -74,13 +70,43 @@ func ReadSource(dir, dockerfile string) (*Source, error) {
 		}
 	}
 	s := &Source{Dir: dir, Dockerfile: dockerfile}
-	if s.Data, err = readLimited(dockerfile); err != nil {
+	if s.Data, err = readInside(dockerfile, dir); err != nil {
+		return nil, fmt.Errorf("reading Dockerfile %q: %w", dockerfile, err)
+	}
+	return s, s.readIgnore(dockerfile+defaultDockerignore, s.ignoreFile())
+}
+
+// ReadDockerfile is ReadSource with the Dockerfile read from r. context may be remote
+// as well: then the Dockerfile is used instead of the one there.
+func ReadDockerfile(context string, r io.Reader) (*Source, error) {
+	s := &Source{Dockerfile: defaultDockerfile}
+	var err error
+	if !IsRemote(context) {
+		if s.Dir, err = checkDir(context); err != nil {
+			return nil, err
+		}
+	}
+	if s.Data, err = readText(r); err != nil {
 		return nil, err
 	}
-	if err := s.readIgnore(); err != nil {
-		return nil, err
+	if s.Dir == "" {
+		return s, nil
 	}
-	return s, nil
+	return s, s.readIgnore(s.ignoreFile())
+}
+
+func checkDir(dir string) (string, error) {
+	if dir == "" {
+		dir = "."
+	}
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return "", fmt.Errorf("reading build context %q: %w", dir, err)
+	}
+	if !fi.IsDir() {
+		return "", fmt.Errorf("reading build context %q: not a directory", dir)
+	}
+	return dir, nil
 }
 
 func exists(path string) bool {
@@ -88,60 +114,58 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func readLimited(path string) ([]byte, error) {
-	fi, err := os.Stat(path)
+// readInside reads a file that may be a link to one in its own directory or in dir.
+// Of a Dockerfile that is a link to anywhere else, the error message of the parser
+// would show the lines.
+func readInside(path, dir string) ([]byte, error) {
+	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading Dockerfile: %w", err)
+		return nil, cause(err)
+	}
+	if !isBelow(real, filepath.Dir(path)) && !isBelow(real, dir) {
+		return nil, errOutside
+	}
+	f, err := os.OpenFile(real, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would be waited for
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, cause(err)
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("reading Dockerfile %q: not a regular file", path)
+		return nil, errors.New("not a regular file")
 	}
 	if fi.Size() > maxDockerfile {
-		return nil, fmt.Errorf("reading Dockerfile %q: it has %d bytes, more than the %d that BuildKit takes", path, fi.Size(), maxDockerfile)
+		return nil, tooLarge(fi.Size())
 	}
-	dt, err := os.ReadFile(path)
+	return io.ReadAll(f)
+}
+
+// errOutside matches fs.ErrNotExist, as the builder would say of such a link.
+var errOutside = fmt.Errorf("it is a symbolic link to a place outside the build context: %w", fs.ErrNotExist)
+
+func isBelow(path, dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return nil, fmt.Errorf("reading Dockerfile: %w", err)
+		return false
 	}
-	return dt, nil
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
-// readIgnore finds the ignore file as docker build does: the Dockerfile's own
-// (Dockerfile.dockerignore) before the context's.
-func (s *Source) readIgnore() error {
-	for _, name := range []string{s.Dockerfile + defaultDockerignore, filepath.Join(s.Dir, defaultDockerignore)} {
-		dt, err := os.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("reading ignore file: %w", err)
-		}
-		s.IgnoreName, s.IgnoreData = name, dt
-		if s.Excludes, err = ignorefile.ReadAll(bytes.NewReader(dt)); err != nil {
-			return fmt.Errorf("reading ignore file %s: %w", name, err)
-		}
-		return s.checkIgnore()
+// cause is err without the path, which is said already.
+func cause(err error) error {
+	var inPath *fs.PathError
+	if errors.As(err, &inPath) {
+		return inPath.Err
 	}
-	return nil
+	return err
 }
 
-// checkIgnore finds the line of a pattern that BuildKit would refuse without
-// saying where it stands.
-func (s *Source) checkIgnore() error {
-	if _, err := patternmatcher.New(s.Excludes); err == nil {
-		return nil
-	}
-	for i, line := range strings.Split(string(s.IgnoreData), "\n") {
-		patterns, err := ignorefile.ReadAll(strings.NewReader(line))
-		if err == nil {
-			_, err = patternmatcher.New(patterns)
-		}
-		if err != nil {
-			return fmt.Errorf("%s:%d: pattern %q: %w", s.IgnoreName, i+1, strings.TrimSpace(line), err)
-		}
-	}
-	return nil
+func tooLarge(size int64) error {
+	return fmt.Errorf("it has %d bytes, more than the %d that BuildKit takes", size, maxDockerfile)
 }
 
 // Stages lists the names of the Dockerfile's stages in order, "" for one

@@ -27,7 +27,7 @@ type Trial struct {
 	Images []*Stage
 
 	named map[string][]*Stage
-	union *contextUnion
+	union contextUnion
 	built map[digest.Digest]bool // the image's own vertices
 	refs  []gateway.Reference
 
@@ -46,7 +46,7 @@ type Trial struct {
 // newTrial converts what extra asks for beside the image itself and makes all of
 // it load one context.
 func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) (*Trial, error) {
-	t := &Trial{named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
+	t := &Trial{named: map[string][]*Stage{}, union: contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
 	if err := t.convert(ctx, cv, extra); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func execute(c *cli.Context, std Streams, m mode) error {
 	if err != nil {
 		return err
 	}
-	err = p.execute(c.Context, std)
+	err = errors.Join(p.execute(c.Context, std), p.build.Source.Close())
 	if p.debug {
 		explain(std.Err, err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
@@ -64,7 +65,12 @@ func pushHints(err error) []string {
 
 func buildHints(err *buildError) []string {
 	text := err.Error()
+	var file *llb.ContextError
 	switch {
+	case errors.As(err, &file) && errors.Is(err, fs.ErrPermission):
+		return []string{"make it readable, or name it in .dockerignore if the build does not need it"}
+	case errors.As(err, &file):
+		return []string{"run again when nothing writes there, or name it in .dockerignore if the build does not need it"}
 	// A step that fills the disk fails with an exit code like any other.
 	case strings.Contains(strings.ToLower(text+err.output), "no space left on device"):
 		return []string{"the builder's disk is full: buildctl prune --all, or give it more room"}

@@ -6,6 +6,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	// BuildKit's programs all register this gRPC codec. The default one refuses
+	// file names that are not UTF-8.
+	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto"
 )
 
 // version is set by the linker.

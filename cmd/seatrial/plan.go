@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -93,8 +92,8 @@ func (p *plan) buildOptions(c *cli.Context) error {
 	if c.NArg() == 1 {
 		p.build.Context = c.Args().First()
 	}
-	if p.build.Context == "-" || p.build.Dockerfile == "-" {
-		return usagef("write it to a file, or to a directory, and name that", "a context or Dockerfile on standard input is not supported")
+	if p.build.Context == stdin && p.build.Dockerfile == stdin {
+		return usagef("give one of them as a file", "context and Dockerfile cannot both be on standard input")
 	}
 	var err error
 	if p.build.BuildArgs, err = buildArgs(c.StringSlice("build-arg")); err != nil {
@@ -103,7 +102,7 @@ func (p *plan) buildOptions(c *cli.Context) error {
 	if p.build.Labels, err = pairs("label", c.StringSlice("label")); err != nil {
 		return err
 	}
-	if p.build.NamedContexts, err = pairs("build-context", c.StringSlice("build-context")); err != nil {
+	if p.build.NamedContexts, err = namedContexts(c.StringSlice("build-context")); err != nil {
 		return err
 	}
 	p.build.Platforms, err = platformList(c.StringSlice("platform"))
@@ -132,8 +131,8 @@ func buildArgs(values []string) (map[string]string, error) {
 func pairs(flag string, values []string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, v := range values {
-		k, val, ok := strings.Cut(v, "=")
-		if k == "" || (flag == "build-context" && (!ok || val == "")) {
+		k, val, _ := strings.Cut(v, "=")
+		if k == "" {
 			return nil, usagef("", "--%s %q is not of the form NAME=VALUE", flag, v)
 		}
 		out[k] = val
@@ -257,42 +256,17 @@ func namesFromEnv(getenv func(string) string) []string {
 	return names
 }
 
-// dockerfile reads a local Dockerfile and finds out what can be known without a
-// builder: that it is there, that it parses, that the stages exist.
-func (p *plan) dockerfile(*cli.Context) error {
-	if llb.IsRemote(p.build.Context) {
-		return nil
-	}
-	src, err := llb.ReadSource(p.build.Context, p.build.Dockerfile)
-	if err != nil {
-		return sourceError(err, p.build)
-	}
-	have, err := src.Stages()
-	if err != nil {
-		return &buildError{err: err}
-	}
-	return p.stages(have)
-}
-
 // stages checks what the command line says of stages, and completes the suite.
 func (p *plan) stages(have []string) error {
+	if err := p.stageContexts(have); err != nil {
+		return err
+	}
 	if p.suite == nil {
 		_, err := (&testsuite.Suite{Target: p.build.Target, Tests: []testsuite.Test{{Command: "true"}}}).Stages(have)
 		return stageError(err)
 	}
 	_, err := p.suite.Stages(have)
 	return stageError(err)
-}
-
-func sourceError(err error, opt llb.Options) error {
-	hint := ""
-	if errors.Is(err, fs.ErrNotExist) {
-		hint = "the context is where seatrial looks for it; -f PATH names a Dockerfile elsewhere"
-		if opt.Dockerfile != "" {
-			hint = fmt.Sprintf("-f %s is looked for from where seatrial runs, not from the context", opt.Dockerfile)
-		}
-	}
-	return usagef(hint, "%w", err)
 }
 
 func stageError(err error) error {

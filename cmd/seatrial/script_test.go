@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,8 +30,8 @@ var kinds = []testenv.Kind{testenv.Root, testenv.Rootless}
 
 // TestScripts tells the user stories of testdata/script, each on a rootful and
 // on a rootless buildkitd, with two registries. In a script, the image "busybox"
-// is there under its own name, $REGISTRY and $OTHER are registries, and
-// BUILDKIT_HOST is set.
+// is there under its own name, $REGISTRY and $OTHER are registries, $WEB serves the
+// directory web, $GIT the repositories in the directory git, and BUILDKIT_HOST is set.
 func TestScripts(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -60,6 +61,8 @@ func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("DOCKER_CONFIG", e.WorkDir)
 	e.Setenv("SEATRIAL_BUILD_CONTEXT", "busybox=docker-image://"+first.Host+"/library/busybox")
+	e.Setenv("WEB", testenv.ServeFiles(t, filepath.Join(e.WorkDir, "web")))
+	e.Setenv("GIT", testenv.ServeGit(t, filepath.Join(e.WorkDir, "git")))
 	e.Setenv("NONCE", strconv.FormatInt(time.Now().UnixNano(), 36)) // to make a step new to a shared daemon
 }
 

@@ -42,6 +42,7 @@ func (o *outcome) summary(w io.Writer) {
 	if o.mode == modeRun && o.err != nil && !errors.As(o.err, &partial) && len(o.pushed) == 0 {
 		row(w, "pushed", "nothing: no tag moved", "")
 	}
+	warnOfContexts(w, o.result.Transfers)
 	if err := o.result.CacheErr; err != nil {
 		fmt.Fprintf(w, "warning: %s\n", message(err))
 	}

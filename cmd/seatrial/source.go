@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite"
+)
+
+// stdin stands for standard input, as the context or as the Dockerfile.
+const stdin = "-"
+
+// dockerfile reads a Dockerfile that is here and finds out what can be known
+// without a builder: that it is there, that it parses, that the stages exist, and
+// that every context on this machine can be offered.
+func (p *plan) dockerfile(c *cli.Context) error {
+	src, err := p.source(c)
+	if err != nil {
+		return err
+	}
+	if p.build.Source = src; src != nil {
+		have, err := src.Stages()
+		if err != nil {
+			return &buildError{err: err}
+		}
+		if err := p.stages(have); err != nil {
+			return err
+		}
+	}
+	if err := p.build.Check(); err != nil {
+		return usagef(contextHint(err), "%w", err)
+	}
+	return nil
+}
+
+// source is nil if context and Dockerfile are remote.
+func (p *plan) source(c *cli.Context) (*llb.Source, error) {
+	opt := p.build
+	switch {
+	case opt.Context == stdin:
+		src, err := llb.ReadInput(interruptible(c.Context, c.App.Reader), opt.Dockerfile)
+		return src, inputError(c.Context, "the build context", err)
+	case opt.Dockerfile == stdin:
+		src, err := llb.ReadDockerfile(opt.Context, interruptible(c.Context, c.App.Reader))
+		return src, inputError(c.Context, "the Dockerfile", err)
+	case llb.IsRemote(opt.Context):
+		return nil, nil
+	}
+	src, err := llb.ReadSource(opt.Context, opt.Dockerfile)
+	if err != nil {
+		return nil, sourceError(err, opt)
+	}
+	return src, nil
+}
+
+// interruptible is r until ctx is over. A read that never returns is left behind.
+func interruptible(ctx context.Context, r io.Reader) io.Reader {
+	out, in := io.Pipe()
+	go func() {
+		_, err := io.Copy(in, r)
+		in.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { out.CloseWithError(context.Cause(ctx)) })
+	return out
+}
+
+func inputError(ctx context.Context, what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		hint = "the archive is kept in a temporary file: point TMPDIR to where there is room"
+	case errors.Is(err, exec.ErrNotFound):
+		hint = "install it, or compress with gzip or zstd"
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "-f PATH names the Dockerfile in the archive"
+	}
+	return usagef(hint, "reading %s from standard input: %w", what, err)
+}
+
+func sourceError(err error, opt llb.Options) error {
+	hint := ""
+	if errors.Is(err, fs.ErrNotExist) {
+		hint = "the context is where seatrial looks for it; -f PATH names a Dockerfile elsewhere"
+		if opt.Dockerfile != "" {
+			hint = fmt.Sprintf("-f %s is looked for from where seatrial runs, not from the context", opt.Dockerfile)
+		}
+	}
+	return usagef(hint, "%w", err)
+}
+
+func contextHint(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "paths are looked for from where seatrial runs"
+	}
+	return ""
+}
+
+// namedContexts takes NAME=VALUE, with NAME as a Dockerfile may write it.
+func namedContexts(values []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, v := range values {
+		k, val, _ := strings.Cut(v, "=")
+		if k == "" || val == "" {
+			return nil, usagef("", "--build-context %q is not of the form NAME=VALUE", v)
+		}
+		name, err := llb.ContextName(k)
+		if err != nil {
+			return nil, usagef("NAME is that of an image or stage in the Dockerfile", "--build-context: %w", err)
+		}
+		out[name] = val
+	}
+	return out, nil
+}
+
+// stageContexts checks the named contexts that are stages of the Dockerfile.
+func (p *plan) stageContexts(have []string) error {
+	for name, value := range p.build.NamedContexts {
+		stage, ok := strings.CutPrefix(value, "target:")
+		if ok && !slices.Contains(have, strings.ToLower(stage)) {
+			return stageError(fmt.Errorf("--build-context %s=%s: %w", name, value, &testsuite.UnknownStageError{Stage: stage, Have: have}))
+		}
+	}
+	return nil
+}
