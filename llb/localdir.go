@@ -41,7 +41,7 @@ var errGone = errors.New("it is gone")
 func (d *localDir) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
 	return d.FS.Walk(ctx, target, func(path string, entry fs.DirEntry, err error) error {
 		if entry != nil {
-			entry = dirEntry{entry}
+			entry = dirEntry{entry, entry.Type()&fs.ModeSocket != 0}
 		}
 		if err = fn(path, entry, err); errors.Is(err, errGone) {
 			return nil
@@ -54,14 +54,17 @@ func (d *localDir) Open(path string) (io.ReadCloser, error) {
 	return d.root.OpenFile(filepath.FromSlash(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-type dirEntry struct{ fs.DirEntry }
+type dirEntry struct {
+	fs.DirEntry
+	socket bool // fsutil's own entry forgets it
+}
 
 func (e dirEntry) Info() (fs.FileInfo, error) {
 	fi, err := e.DirEntry.Info()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errGone
 	}
-	if err != nil || e.Type()&fs.ModeSocket == 0 {
+	if err != nil || !e.socket {
 		return fi, err
 	}
 	if st, ok := fi.Sys().(*fstypes.Stat); ok {

@@ -40,7 +40,7 @@ var errChanged = errors.New("it changed while it was being sent")
 type offer struct {
 	fsutil.FS
 	name     string
-	excludes []string                  // what the ignore file keeps at home
+	excludes []string            // what the ignore file keeps at home
 	own      func(*fstypes.Stat) // sets the owner
 	failed   func(error)         // is told what ends the transfer
 

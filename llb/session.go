@@ -17,7 +17,6 @@ import (
 	"github.com/moby/buildkit/session"
 	sessioncontent "github.com/moby/buildkit/session/content"
 	"github.com/moby/buildkit/session/exporter/exporterprovider"
-	"github.com/moby/buildkit/session/filesync"
 	"github.com/moby/buildkit/session/grpchijack"
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
@@ -34,7 +33,8 @@ type inputs struct {
 	dir    string            // what keeps contexts of different projects apart
 
 	mu      sync.Mutex
-	failure error // the first file that could not be sent
+	failure error         // the first file that could not be sent
+	failed  chan struct{} // closed when there is one
 }
 
 // newInputs reads and checks everything on this side, before any daemon is
@@ -42,7 +42,7 @@ type inputs struct {
 func newInputs(opt Options) (*inputs, error) {
 	in := &inputs{
 		attrs: opt.attrs(), offers: map[string]*offer{}, stores: map[string]content.Store{},
-		stages: map[string]string{}, src: opt.Source,
+		stages: map[string]string{}, src: opt.Source, failed: make(chan struct{}),
 	}
 	if err := in.main(opt); err != nil {
 		return nil, err
@@ -126,6 +126,7 @@ func (in *inputs) fail(err error) {
 	defer in.mu.Unlock()
 	if in.failure == nil {
 		in.failure = err
+		close(in.failed)
 	}
 }
 
@@ -168,7 +169,7 @@ func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating session: %w", err)
 	}
-	s.Allow(filesync.NewFSSyncProvider(in, in.filter))
+	s.Allow(newFileSync(in))
 	if opt.PullCredentials != nil {
 		if a := newPullAuth(opt.PullCredentials, b); a != nil {
 			s.Allow(a)

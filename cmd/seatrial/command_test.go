@@ -31,9 +31,16 @@ type command struct {
 // arguments.
 func start(t *testing.T, env []string, args ...string) *command {
 	t.Helper()
-	c := &command{t: t, cmd: exec.Command("seatrial", args...), read: make(chan struct{}), wake: make(chan struct{}, 1)}
 	home := t.TempDir()
-	c.cmd.Env = append(append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home), env...)
+	cmd := exec.Command("seatrial", args...)
+	cmd.Env = append(append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home), env...)
+	return launch(t, cmd)
+}
+
+// launch starts a seatrial process.
+func launch(t *testing.T, cmd *exec.Cmd) *command {
+	t.Helper()
+	c := &command{t: t, cmd: cmd, read: make(chan struct{}), wake: make(chan struct{}, 1)}
 	c.cmd.Stdout = &c.out
 	stderr, err := c.cmd.StderrPipe()
 	if err != nil {

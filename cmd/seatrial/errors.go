@@ -132,13 +132,20 @@ func report(ctx context.Context, err error, w io.Writer) int {
 		err = errors.Join(signal)
 	}
 	for _, src := range errdefs.Sources(err) {
-		_ = src.Print(w)
+		printSource(w, src)
 	}
 	fmt.Fprintf(w, "seatrial: %s\n", message(err))
 	for _, line := range hints(err) {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
 	return exitCode(err)
+}
+
+// printSource shows lines of a Dockerfile, which may hold any bytes.
+func printSource(w io.Writer, src *errdefs.Source) {
+	var b strings.Builder
+	_ = src.Print(&b)
+	fmt.Fprint(w, sanitize(b.String()))
 }
 
 // message is err without the wrappings that say nothing to a user.

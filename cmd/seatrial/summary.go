@@ -66,7 +66,7 @@ func (o *outcome) failures(w io.Writer) {
 			continue
 		}
 		for _, src := range c.Sources {
-			_ = src.Print(w)
+			printSource(w, src)
 		}
 		if !o.shown {
 			printOutput(w, fmt.Sprintf("test %q", c.Name), c.Output)
