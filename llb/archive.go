@@ -2,6 +2,7 @@ package llb
 
 import (
 	"archive/tar"
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -63,8 +64,12 @@ func readArchive(r io.Reader) (_ *archive, err error) {
 	if err := os.Remove(spool.Name()); err != nil {
 		return nil, fmt.Errorf("keeping the archive: %w", err)
 	}
-	if err := a.fill(tar.NewReader(plain), spool); err != nil {
+	buffered := bufio.NewWriterSize(spool, 1<<20)
+	if err := a.fill(tar.NewReader(plain), buffered); err != nil {
 		return nil, err
+	}
+	if err := buffered.Flush(); err != nil {
+		return nil, fmt.Errorf("keeping the archive: %w", err)
 	}
 	// What follows the archive's end, padding, is read as well: whoever writes
 	// it must not find the pipe closed.
@@ -74,6 +79,8 @@ func readArchive(r io.Reader) (_ *archive, err error) {
 
 func (a *archive) fill(tr *tar.Reader, spool io.Writer) error {
 	var offset int64
+	spool = struct{ io.Writer }{spool} // nothing that makes io.CopyBuffer bring its own buffer
+	buf := make([]byte, 64<<10)
 	for {
 		hdr, err := tr.Next()
 		if errors.Is(err, io.EOF) {
@@ -93,7 +100,7 @@ func (a *archive) fill(tr *tar.Reader, spool io.Writer) error {
 			continue
 		}
 		n.data.offset = offset
-		if n.data.size, err = io.Copy(spool, tr); err != nil {
+		if n.data.size, err = io.CopyBuffer(spool, tr, buf); err != nil {
 			return fmt.Errorf("unpacking %q: %w", hdr.Name, err)
 		}
 		offset += n.data.size

@@ -33,9 +33,9 @@ const (
 
 func buildFlags() []cli.Flag {
 	return []cli.Flag{
-		stringFlag(catBuild, "file", "`PATH` of the Dockerfile (default: CONTEXT/Dockerfile)", "f"),
+		stringFlag(catBuild, "file", "`PATH` of the Dockerfile (default: CONTEXT/Dockerfile); - is standard input", "f"),
 		listFlag(catBuild, "build-arg", "set `NAME=VALUE` for ARG; NAME alone takes the environment's value"),
-		listFlag(catBuild, "build-context", "replace an image or stage: `NAME=VALUE`, a directory, docker-image://REF or a URL"),
+		listFlag(catBuild, "build-context", "replace an image or stage: `NAME=VALUE`, a directory, docker-image://REF, oci-layout://PATH[:TAG], target:STAGE or a URL"),
 		stringFlag(catBuild, "target", "`STAGE` that becomes the image (default: the last)"),
 		listFlag(catBuild, "platform", "`PLATFORM` to build for, as linux/arm64; several by comma or repeated"),
 		listFlag(catBuild, "label", "add the label `NAME=VALUE` to the image"),
