@@ -35,8 +35,8 @@ type node struct {
 // extent is where a file's content lies. Hard links share one.
 type extent struct{ offset, size int64 }
 
-func newArchive(contents io.ReaderAt, close func() error) *archive {
-	return &archive{root: directory("", 0), contents: contents, close: close}
+func newArchive(contents io.ReaderAt, release func() error) *archive {
+	return &archive{root: directory("", 0), contents: contents, close: release}
 }
 
 func directory(name string, modTime int64) *node {

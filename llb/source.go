@@ -118,14 +118,14 @@ func exists(path string) bool {
 // Of a Dockerfile that is a link to anywhere else, the error message of the parser
 // would show the lines.
 func readInside(path, dir string) ([]byte, error) {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, cause(err)
 	}
-	if !isBelow(real, filepath.Dir(path)) && !isBelow(real, dir) {
+	if !isBelow(target, filepath.Dir(path)) && !isBelow(target, dir) {
 		return nil, errOutside
 	}
-	f, err := os.OpenFile(real, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would be waited for
+	f, err := os.OpenFile(target, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would be waited for
 	if err != nil {
 		return nil, cause(err)
 	}

@@ -116,7 +116,7 @@ func appendTo(ctx context.Context, path string) error {
 // TestContextFileThatCannotBeRead runs seatrial as somebody who may not.
 func TestContextFileThatCannotBeRead(t *testing.T) {
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
-	for name, make := range map[string]func(string) error{
+	for name, lock := range map[string]func(string) error{
 		"file":      func(p string) error { return os.WriteFile(p, []byte("x"), 0) },
 		"directory": func(p string) error { return os.Mkdir(p, 0) },
 	} {
@@ -125,7 +125,7 @@ func TestContextFileThatCannotBeRead(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM busybox\nCOPY . /app\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if err := make(filepath.Join(dir, "locked")); err != nil {
+			if err := lock(filepath.Join(dir, "locked")); err != nil {
 				t.Fatal(err)
 			}
 			c := launch(t, asUser(t, dir, w.env(), "run", "-t", w.registry.Host+"/acme/locked", "--test", "true", dir))

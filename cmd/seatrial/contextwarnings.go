@@ -16,8 +16,11 @@ const (
 	manyFiles = 50_000
 )
 
-// mostNamed is how many paths a warning names.
-const mostNamed = 5
+// Of paths and of shares, a warning names no more.
+const (
+	mostNamed  = 5
+	mostShares = 3
+)
 
 // warnOfContexts says what was left out of contexts, and which are large.
 func warnOfContexts(w io.Writer, transfers []llb.Transfer) {
@@ -40,10 +43,11 @@ func warnOfContexts(w io.Writer, transfers []llb.Transfer) {
 	}
 }
 
+// sharesOf are the largest of shares, those that matter.
 func sharesOf(shares []llb.Share, amount func(int64) string) string {
 	var names []string
-	for _, s := range shares {
-		if len(names) == 3 {
+	for i, s := range shares {
+		if i == mostShares || s.Amount*100 < shares[0].Amount {
 			break
 		}
 		names = append(names, fmt.Sprintf("%q (%s)", s.Path, amount(s.Amount)))

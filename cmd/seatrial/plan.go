@@ -172,7 +172,7 @@ func (p *plan) inputs(c *cli.Context) error {
 		p.build.Attachables = append(p.build.Attachables, store)
 		p.build.Redact = store.redact
 	}
-	if v := c.StringSlice("ssh"); len(v) > 0 {
+	if v := sshFor(c.StringSlice("ssh"), p.build.Context, os.Getenv("SSH_AUTH_SOCK")); len(v) > 0 {
 		configs, err := build.ParseSSH(v)
 		if err != nil {
 			return usagef("", "--ssh: %w", err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/moby/buildkit/util/gitutil"
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/llb"
@@ -137,4 +138,12 @@ func (p *plan) stageContexts(have []string) error {
 		}
 	}
 	return nil
+}
+
+// sshFor is what --ssh says, or the agent for a context that is fetched by SSH.
+func sshFor(values []string, context, agent string) []string {
+	if remote, err := gitutil.ParseURL(context); err == nil && remote.Scheme == gitutil.SSHProtocol && len(values) == 0 && agent != "" {
+		return []string{"default"}
+	}
+	return values
 }

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestSSHForAContext(t *testing.T) {
+	for _, test := range []struct {
+		values         []string
+		context, agent string
+		want           []string
+	}{
+		{nil, "git@example.com:team/app.git", "/agent", []string{"default"}},
+		{nil, "ssh://git@example.com/app.git#main", "/agent", []string{"default"}},
+		{nil, "git@example.com:team/app.git", "", nil},
+		{nil, "https://example.com/app.git", "/agent", nil},
+		{nil, ".", "/agent", nil},
+		{[]string{"deploy=key"}, "git@example.com:team/app.git", "/agent", []string{"deploy=key"}},
+	} {
+		if got := sshFor(test.values, test.context, test.agent); !slices.Equal(got, test.want) {
+			t.Errorf("sshFor(%q, %q, %q) = %q, want %q", test.values, test.context, test.agent, got, test.want)
+		}
+	}
+}
