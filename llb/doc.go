@@ -21,6 +21,10 @@
 //		},
 //	})
 //
+// File names of a context need not be UTF-8 if the program registers BuildKit's gRPC
+// codec, as its own programs do, by importing
+// github.com/moby/buildkit/util/grpcutil/encoding/proto.
+//
 // It knows nothing of registries; see package registry for the push, and
 // package testsuite for what a test is.
 package llb

@@ -22,7 +22,7 @@ func (s *Source) readIgnore(names ...string) error {
 	}
 	for _, name := range names {
 		dt, err := read(name)
-		if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errOutside) {
+		if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrOutside) {
 			continue
 		}
 		if err != nil {

@@ -123,7 +123,7 @@ func readInside(path, dir string) ([]byte, error) {
 		return nil, cause(err)
 	}
 	if !isBelow(target, filepath.Dir(path)) && !isBelow(target, dir) {
-		return nil, errOutside
+		return nil, ErrOutside
 	}
 	f, err := os.OpenFile(target, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO would be waited for
 	if err != nil {
@@ -143,8 +143,9 @@ func readInside(path, dir string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// errOutside matches fs.ErrNotExist, as the builder would say of such a link.
-var errOutside = fmt.Errorf("it is a symbolic link to a place outside the build context: %w", fs.ErrNotExist)
+// ErrOutside says that a Dockerfile or an ignore file is a link to a place that no
+// builder would see. It matches fs.ErrNotExist, as that is what one would say.
+var ErrOutside = fmt.Errorf("it is a symbolic link to a place outside the build context: %w", fs.ErrNotExist)
 
 func isBelow(path, dir string) bool {
 	dir, err := filepath.EvalSymlinks(dir)

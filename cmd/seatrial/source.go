@@ -96,7 +96,10 @@ func inputError(ctx context.Context, what string, err error) error {
 
 func sourceError(err error, opt llb.Options) error {
 	hint := ""
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, llb.ErrOutside):
+		hint = "put the file itself there; a Dockerfile elsewhere is named with -f"
+	case errors.Is(err, fs.ErrNotExist):
 		hint = "the context is where seatrial looks for it; -f PATH names a Dockerfile elsewhere"
 		if opt.Dockerfile != "" {
 			hint = fmt.Sprintf("-f %s is looked for from where seatrial runs, not from the context", opt.Dockerfile)
