@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"os/exec"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/moby/buildkit/client"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/seatrial/seatrial/hack/testenv"
@@ -44,6 +46,7 @@ func TestScripts(t *testing.T) {
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"exits":   cmdExits,
 					"resolve": cmdResolve,
+					"steps":   cmdSteps,
 				},
 			})
 		})
@@ -90,6 +93,32 @@ func cmdResolve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: resolve VARIABLE REFERENCE")
 	}
 	ts.Setenv(args[0], resolve(ts.Fatalf, args[1]))
+}
+
+// cmdSteps is "steps COUNT NAME": it checks how many different steps of that name the
+// last command showed with --progress rawjson. Lines of plain progress will not do
+// for that: it names a step again each time that it comes back to it.
+func cmdSteps(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: steps COUNT NAME")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	found := map[string]bool{}
+	for _, line := range strings.Split(ts.ReadFile("stderr"), "\n") {
+		var st client.SolveStatus
+		if json.Unmarshal([]byte(line), &st) != nil {
+			continue // the summary
+		}
+		for _, v := range st.Vertexes {
+			if v.Name == args[1] {
+				found[v.Digest.String()] = true
+			}
+		}
+	}
+	if len(found) != want {
+		ts.Fatalf("%d steps are called %q, want %d", len(found), args[1], want)
+	}
 }
 
 // resolve is the digest behind a reference, "none" if there is nothing.
