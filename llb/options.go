@@ -1,6 +1,7 @@
 package llb
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -71,6 +72,11 @@ type Options struct {
 	// which trials, beside the daemon's history, which takes longer to read.
 	// Default: none.
 	PassedDir string
+	// Recall tells which images are known elsewhere to have passed which
+	// trials (Result.Passed of another solve), for example beside an imported
+	// cache. It is asked once at most, and only if PassedDir does not know of
+	// a trial that need not run. Default: nothing is known elsewhere.
+	Recall func(context.Context) []Passes
 	// ExportAttrs go to BuildKit's image exporter as they are.
 	ExportAttrs map[string]string
 	// Redact is given every piece of output of a step before anyone sees

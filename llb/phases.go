@@ -65,6 +65,9 @@ type Result struct {
 	Response map[string]string
 	// Record is what the daemon reported; it is there on failure too.
 	Record *Record
+	// Passed are the trials that the image has passed, now or before; empty
+	// after a failure.
+	Passed Passes
 	// CacheErr says why caches were not exported; it is no failure.
 	CacheErr error
 }

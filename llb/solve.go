@@ -104,6 +104,9 @@ func (s *solve) run(ctx context.Context) error {
 	// What was shipped is shipped: that the daemon could not end its side of
 	// it well, or was lost then, undoes nothing.
 	if imageErr == nil && trialErr == nil || s.arrived() {
+		if t, err := s.trial.get(ctx); err == nil {
+			s.result.Passed = Passes{s.result.Descriptor.Digest, t.passes()}
+		}
 		s.result.CacheErr = s.exportCaches(ctx)
 		return nil
 	}
@@ -197,7 +200,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	var once sync.Once
 	var m *memory
 	t.recall = func(ctx context.Context) *memory {
-		once.Do(func() { m = recall(ctx, s.client.ControlClient()) })
+		once.Do(func() { m = s.recall(ctx) })
 		return m
 	}
 	return cv, t, nil

@@ -41,6 +41,7 @@ type Trial struct {
 	mu      sync.Mutex
 	tried   []*bkllb.Definition // what Solve was called for
 	passed  []string            // marks to remember
+	known   []string            // marks that are remembered
 }
 
 // newTrial converts what extra asks for beside the image itself and makes all of

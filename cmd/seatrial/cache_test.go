@@ -35,11 +35,18 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 				w.daemon = second
 				served := start(t, w.env(), "run", "-t", ref, "--cache-from", cache[1], project)
 				served.exits(0)
-				if strings.Contains(served.stderr(), " built-here\n") {
-					t.Errorf("a step of the first builder ran again:\n%s", served.stderr())
+				for _, step := range []string{" built-here\n", " tested-here\n"} {
+					if strings.Contains(served.stderr(), step) {
+						t.Errorf("%q of the first builder ran again:\n%s", step, served.stderr())
+					}
 				}
-				// It passed elsewhere, which this builder cannot know of this image.
-				served.says(" tested-here\n", "tested  test  passed in")
+				served.says("tested  test  passed (cached: it passed on this image before)")
+
+				// The cache has the test's steps; that they passed on this image is
+				// what is known of no other: another image is tested.
+				other := start(t, w.env(), "run", "-t", ref, "--cache-from", cache[1], "--no-cache-filter", "base", project)
+				other.exits(0)
+				other.says(" tested-here\n", "tested  test  passed in")
 			})
 		}
 	}

@@ -74,7 +74,11 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 	if dir, err := os.UserCacheDir(); err == nil {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
+	build.Recall = p.recallPasses
 	res, err := llb.Solve(ctx, builder.Client, build, p.phases(out, display, ship))
+	if err == nil && res.CacheErr == nil {
+		res.CacheErr = p.keepPasses(ctx, res.Passed)
+	}
 	display.close()
 	out.built(res)
 	if p.suite != nil {
