@@ -138,6 +138,8 @@ type Graph struct {
 	Vertices []digest.Digest
 	// Commands are the vertices among them that run something.
 	Commands []digest.Digest
+	// Platforms are those that the commands run on, each once.
+	Platforms []ocispecs.Platform
 }
 
 // StageGraph is a stage of the Dockerfile as a graph.
@@ -174,9 +176,29 @@ func (t *Trial) graph(def *bkllb.Definition) (*Graph, error) {
 		g.Vertices = append(g.Vertices, dgst)
 		if op.GetExec() != nil {
 			g.Commands = append(g.Commands, dgst)
+			if op.Platform != nil {
+				g.addPlatform(op.Platform.Spec())
+			}
 		}
 	}
 	return g, nil
+}
+
+func (g *Graph) addPlatform(p ocispecs.Platform) {
+	p = platforms.Normalize(p)
+	same := func(q ocispecs.Platform) bool { return platforms.FormatAll(q) == platforms.FormatAll(p) }
+	if !slices.ContainsFunc(g.Platforms, same) {
+		g.Platforms = append(g.Platforms, p)
+	}
+}
+
+// Platforms are those that the daemon can run commands on, its own first.
+func (t *Trial) Platforms() []ocispecs.Platform {
+	var out []ocispecs.Platform
+	for _, w := range t.Client.BuildOpts().Workers {
+		out = append(out, w.Platforms...)
+	}
+	return out
 }
 
 // Solve runs a graph to its end and returns its filesystem.

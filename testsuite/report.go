@@ -43,6 +43,8 @@ type Case struct {
 // Report is what became of a suite.
 type Report struct {
 	Cases []Case
+	// Untested are the image's platforms that Suite.Platforms left out.
+	Untested []string
 }
 
 // Count is the number of cases with the status st.
@@ -76,7 +78,7 @@ func (r *Report) Duration() time.Duration {
 func (s *Suite) Report(rec *llb.Record) *Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rep := &Report{}
+	rep := &Report{Untested: s.skipped}
 	for _, r := range s.runs {
 		rep.Cases = append(rep.Cases, r.report(rec))
 	}

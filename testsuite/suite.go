@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/seatrial/seatrial/llb"
 )
 
@@ -51,12 +52,15 @@ type Suite struct {
 	// Tests are what was declared. Without any, a stage called "test" is
 	// looked for.
 	Tests []Test
+	// Platforms are those of the image that it is tested on. Default: all.
+	Platforms []ocispecs.Platform
 	// Target is the stage that is the image, "" for the last one: it is not
 	// taken for a test of itself.
 	Target string
 
-	mu   sync.Mutex
-	runs []*run
+	mu      sync.Mutex
+	runs    []*run
+	skipped []string // platforms
 }
 
 // UnknownStageError names a stage that the Dockerfile does not have.
@@ -132,6 +136,7 @@ func hasStage(have []string, name string) bool {
 type run struct {
 	test  Test
 	name  string
+	image *llb.Stage
 	graph *llb.Graph
 	err   error
 	done  bool // it passed or failed, of itself
@@ -139,44 +144,59 @@ type run struct {
 }
 
 // Try runs every test on every platform of the image, side by side, to its end.
-// If one failed it returns a *FailedError; if the image itself could not be
-// built, that build's error.
+// If one failed it returns a *FailedError; if the builder cannot execute one, an
+// *UnexecutableError, before any has run; if the image itself could not be built,
+// that build's error.
 func (s *Suite) Try(ctx context.Context, t *llb.Trial) error {
+	runs, err := s.prepare(ctx, t)
+	if err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
-	for _, test := range s.Tests {
-		for _, image := range t.Images {
-			r := &run{test: test, name: test.name()}
-			if len(t.Images) > 1 {
-				r.name += " (" + platforms.Format(image.Platform) + ")"
-			}
+	for _, r := range runs {
+		wg.Go(func() {
+			err := s.tryOne(ctx, t, r)
 			s.mu.Lock()
-			s.runs = append(s.runs, r)
-			s.mu.Unlock()
-			wg.Go(func() {
-				err := s.tryOne(ctx, t, r, image)
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				r.err = err
-				r.done = err == nil || ctx.Err() == nil && isTestFailure(t, err)
-			})
-		}
+			defer s.mu.Unlock()
+			r.err = err
+			r.done = err == nil || ctx.Err() == nil && isTestFailure(t, err)
+		})
 	}
 	wg.Wait()
 	return s.verdict(ctx, t)
 }
 
-func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run, image *llb.Stage) error {
-	g, err := r.test.graph(ctx, t, r.name, image)
-	if err != nil {
-		return err
+// prepare makes the graphs of all tests on all platforms.
+func (s *Suite) prepare(ctx context.Context, t *llb.Trial) ([]*run, error) {
+	var runs []*run
+	for _, test := range s.Tests {
+		for _, image := range s.images(t) {
+			r := &run{test: test, name: test.name(), image: image}
+			if len(t.Images) > 1 {
+				r.name += " (" + platforms.Format(image.Platform) + ")"
+			}
+			var err error
+			if r.graph, err = test.graph(ctx, t, r.name, image); err != nil {
+				return nil, err
+			}
+			if err := executable(t, r); err != nil {
+				return nil, err
+			}
+			runs = append(runs, r)
+		}
 	}
 	s.mu.Lock()
-	r.graph = g
-	s.mu.Unlock()
-	if _, err = t.Solve(ctx, g); err != nil {
+	defer s.mu.Unlock()
+	s.runs, s.skipped = runs, s.untested(t)
+	return runs, nil
+}
+
+func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run) error {
+	g := r.graph
+	if _, err := t.Solve(ctx, g); err != nil {
 		return err
 	}
-	mark := r.test.mark() + " platform " + platforms.Format(image.Platform)
+	mark := r.test.mark() + " platform " + platforms.Format(r.image.Platform)
 	passed, err := t.Passed(ctx, mark)
 	if err != nil || passed {
 		return err

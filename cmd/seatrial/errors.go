@@ -89,6 +89,7 @@ func exitCode(err error) int {
 		builder *buildkitd.Error
 		lost    *lostError
 		failed  *testsuite.FailedError
+		cannot  *testsuite.UnexecutableError
 		partial *registry.PartialError
 		push    *pushError
 		build   *buildError
@@ -99,7 +100,7 @@ func exitCode(err error) int {
 		return 0
 	case errors.As(err, &signal):
 		return 128 + int(signal.sig)
-	case errors.As(err, &usage), errors.As(err, &syntax):
+	case errors.As(err, &usage), errors.As(err, &syntax), errors.As(err, &cannot):
 		return exitUsage
 	case errors.As(err, &builder):
 		if builder.Usage {

@@ -140,11 +140,12 @@ func (p *plan) classify(err error, builder *buildkitd.Builder, rec *llb.Record) 
 		usage  *usageError
 		signal *signalError
 		syntax *llb.SyntaxError
+		cannot *testsuite.UnexecutableError
 	)
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &failed), errors.As(err, &usage), errors.As(err, &signal), errors.As(err, &syntax):
+	case errors.As(err, &failed), errors.As(err, &usage), errors.As(err, &signal), errors.As(err, &syntax), errors.As(err, &cannot):
 		return err
 	case lost(err) && !answers(builder):
 		return &lostError{addr: builder.Addr, err: err}

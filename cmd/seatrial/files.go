@@ -30,6 +30,7 @@ type resultDocument struct {
 	Steps         *resultSteps      `json:"steps,omitempty"`
 	Phases        []resultPhase     `json:"phases"`
 	Tests         []resultTest      `json:"tests"`
+	Untested      []string          `json:"untestedPlatforms,omitempty"`
 	References    []resultReference `json:"references"`
 }
 
@@ -98,6 +99,7 @@ func (o *outcome) document() resultDocument {
 		doc.Phases = append(doc.Phases, resultPhase{p.Name, p.Duration.Seconds()})
 	}
 	if o.report != nil {
+		doc.Untested = o.report.Untested
 		for _, c := range o.report.Cases {
 			doc.Tests = append(doc.Tests, resultTest{c.Name, string(c.Status), c.Cached, c.Duration.Seconds(), c.ExitCode, c.Reason})
 		}

@@ -69,6 +69,7 @@ func testFlags() []cli.Flag {
 	return []cli.Flag{
 		listFlag(catTest, "test", "run `CMD` in the built image instead of its start command"),
 		listFlag(catTest, "test-stage", "build `STAGE` as a test (default: the one called test, if there is one)"),
+		listFlag(catTest, "test-platform", "`PLATFORM` of the image to test on; several by comma or repeated (default: all that the image is built for)"),
 	}
 }
 

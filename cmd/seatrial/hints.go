@@ -8,6 +8,7 @@ import (
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
+	"github.com/seatrial/seatrial/testsuite"
 )
 
 // hints say what can be done about err. They are the only place that guesses.
@@ -15,6 +16,7 @@ func hints(err error) []string {
 	var (
 		usage   *usageError
 		syntax  *llb.SyntaxError
+		cannot  *testsuite.UnexecutableError
 		builder *buildkitd.Error
 		lost    *lostError
 		partial *registry.PartialError
@@ -26,6 +28,11 @@ func hints(err error) []string {
 		return []string{usage.hint}
 	case errors.As(err, &syntax):
 		return []string{"remove the syntax line, or name docker/dockerfile:1"}
+	case errors.As(err, &cannot):
+		return []string{
+			fmt.Sprintf("name a builder for %s with one more --addr, or give this one an emulator (binfmt_misc),", cannot.Platform),
+			"or say with --test-platform where the image is to be tested",
+		}
 	case errors.As(err, &builder) && builder.Hint != "":
 		return strings.Split(builder.Hint, "\n")
 	case errors.As(err, &lost):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -106,7 +107,7 @@ func (p *plan) buildOptions(c *cli.Context) error {
 	if p.build.NamedContexts, err = pairs("build-context", c.StringSlice("build-context")); err != nil {
 		return err
 	}
-	p.build.Platforms, err = platformList(c.StringSlice("platform"))
+	p.build.Platforms, err = platformList("platform", c.StringSlice("platform"))
 	return err
 }
 
@@ -141,13 +142,13 @@ func pairs(flag string, values []string) (map[string]string, error) {
 	return out, nil
 }
 
-func platformList(values []string) ([]string, error) {
+func platformList(flag string, values []string) ([]string, error) {
 	var out []string
 	for _, v := range values {
 		for _, s := range strings.Split(v, ",") {
 			p, err := platforms.Parse(strings.TrimSpace(s))
 			if err != nil {
-				return nil, usagef("a platform looks like linux/amd64 or linux/arm/v7", "--platform %q: %w", s, err)
+				return nil, usagef("a platform looks like linux/amd64 or linux/arm/v7", "--%s %q: %w", flag, s, err)
 			}
 			out = append(out, platforms.FormatAll(platforms.Normalize(p)))
 		}
@@ -195,6 +196,9 @@ func (p *plan) tests(c *cli.Context) error {
 		return nil
 	}
 	p.suite = &testsuite.Suite{Target: p.build.Target}
+	if err := p.testPlatforms(c.StringSlice("test-platform")); err != nil {
+		return err
+	}
 	for _, stage := range c.StringSlice("test-stage") {
 		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Stage: stage})
 	}
@@ -203,6 +207,20 @@ func (p *plan) tests(c *cli.Context) error {
 			return usagef("", "--test is empty")
 		}
 		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Command: cmd})
+	}
+	return nil
+}
+
+func (p *plan) testPlatforms(values []string) error {
+	list, err := platformList("test-platform", values)
+	if err != nil {
+		return err
+	}
+	for _, v := range list {
+		if len(p.build.Platforms) > 0 && !slices.Contains(p.build.Platforms, v) {
+			return usagef("", "--test-platform %s: the image is built for %s", v, strings.Join(p.build.Platforms, ", "))
+		}
+		p.suite.Platforms = append(p.suite.Platforms, platforms.MustParse(v))
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ func (o *outcome) summary(w io.Writer) {
 		for _, c := range o.report.Cases {
 			summarizeCase(w, c)
 		}
+		if len(o.report.Untested) > 0 {
+			row(w, "", "not tested on "+strings.Join(o.report.Untested, ", ")+" (--test-platform)", "")
+		}
 	} else if o.mode == modeRun {
 		row(w, "tested", "nothing (--untested)", "")
 	}
@@ -82,7 +85,7 @@ func (o *outcome) summarizeBuild(w io.Writer) {
 		return
 	}
 	if o.result.Descriptor.Digest == "" {
-		row(w, "built", steps, "")
+		row(w, "build", "not finished: "+steps, "")
 		return
 	}
 	row(w, "built", o.result.Descriptor.Digest.String(), "")
