@@ -26,6 +26,9 @@ type Options struct {
 	// Platforms are the platforms to build for, as "linux/arm64". Default:
 	// the daemon's own.
 	Platforms []string
+	// Index makes an index even of an image for one platform, as there is for
+	// several; for a part of what several daemons build.
+	Index bool
 	// BuildArgs are the values of ARG instructions. They end up in the
 	// image's history: never put a secret here.
 	BuildArgs map[string]string
@@ -102,6 +105,9 @@ func (o Options) attrs() map[string]string {
 	}
 	if len(o.Platforms) > 0 {
 		attrs["platform"] = strings.Join(o.Platforms, ",")
+	}
+	if o.Index {
+		attrs["multi-platform"] = "true"
 	}
 	switch {
 	case o.NoCache:

@@ -2,6 +2,7 @@ package llb
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,20 @@ func (r *Record) Steps() (total, cached int) {
 		}
 	}
 	return total, cached
+}
+
+// JoinRecords counts several solves as one. Vertices are not to be had from it by
+// digest: solves on different daemons may have the same.
+func JoinRecords(records ...*Record) *Record {
+	joined := &Record{vertices: map[digest.Digest]*Vertex{}}
+	for i, r := range records {
+		r.mu.Lock()
+		for dgst, v := range r.vertices {
+			joined.vertices[digest.Digest(fmt.Sprintf("%d/%s", i, dgst))] = v
+		}
+		r.mu.Unlock()
+	}
+	return joined
 }
 
 func (r *Record) add(st *client.SolveStatus) {

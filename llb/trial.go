@@ -25,6 +25,9 @@ type Trial struct {
 	Client gateway.Client
 	// Images are the image for each platform.
 	Images []*Stage
+	// Index tells that the image is an index: that there are, or could be,
+	// images for several platforms.
+	Index bool
 
 	named map[string][]*Stage
 	union *contextUnion
@@ -47,7 +50,7 @@ type Trial struct {
 // newTrial converts what extra asks for beside the image itself and makes all of
 // it load one context.
 func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) (*Trial, error) {
-	t := &Trial{named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
+	t := &Trial{Index: cv.ui.MultiPlatformRequested, named: map[string][]*Stage{}, union: &contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
 	if err := t.convert(ctx, cv, extra); err != nil {
 		return nil, err
 	}

@@ -21,8 +21,10 @@ const (
 
 // Case is one test on one platform.
 type Case struct {
-	Name   string
-	Status Status
+	Name string
+	// Platform is that of the image; "" if the image is for one only.
+	Platform string
+	Status   Status
 	// Cached tells that the test passed on this very image before, and was
 	// not run again.
 	Cached bool
@@ -39,6 +41,9 @@ type Case struct {
 
 	started, ended time.Time
 }
+
+// Title is the name, shortened, with the platform.
+func (c Case) Title() string { return title(c.Name, c.Platform) }
 
 // Report is what became of a suite.
 type Report struct {
@@ -86,7 +91,7 @@ func (s *Suite) Report(rec *llb.Record) *Report {
 }
 
 func (r *run) report(rec *llb.Record) Case {
-	c := Case{Name: r.name, Status: NotRun, ExitCode: -1}
+	c := Case{Name: r.name, Platform: r.platform, Status: NotRun, ExitCode: -1}
 	switch {
 	case r.done && r.err == nil:
 		c.Status, c.ExitCode = Passed, 0

@@ -134,13 +134,14 @@ func hasStage(have []string, name string) bool {
 
 // run is one test on one platform.
 type run struct {
-	test  Test
-	name  string
-	image *llb.Stage
-	graph *llb.Graph
-	err   error
-	done  bool // it passed or failed, of itself
-	anew  bool // it was in the cache, but for another image, and ran again
+	test     Test
+	name     string
+	platform string // "" if the image is no index
+	image    *llb.Stage
+	graph    *llb.Graph
+	err      error
+	done     bool // it passed or failed, of itself
+	anew     bool // it was in the cache, but for another image, and ran again
 }
 
 // Try runs every test on every platform of the image, side by side, to its end.
@@ -172,11 +173,11 @@ func (s *Suite) prepare(ctx context.Context, t *llb.Trial) ([]*run, error) {
 	for _, test := range s.Tests {
 		for _, image := range s.images(t) {
 			r := &run{test: test, name: test.name(), image: image}
-			if len(t.Images) > 1 {
-				r.name += " (" + platforms.Format(image.Platform) + ")"
+			if t.Index {
+				r.platform = platforms.Format(image.Platform)
 			}
 			var err error
-			if r.graph, err = test.graph(ctx, t, r.name, image); err != nil {
+			if r.graph, err = test.graph(ctx, t, title(r.name, r.platform), image); err != nil {
 				return nil, err
 			}
 			if err := executable(t, r); err != nil {
@@ -239,7 +240,7 @@ func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {
 		if !isTestFailure(t, r.err) {
 			return r.err
 		}
-		failed = append(failed, r.name)
+		failed = append(failed, title(r.name, r.platform))
 	}
 	if len(failed) > 0 {
 		return &FailedError{Failed: failed, Total: len(s.runs)}
@@ -249,17 +250,13 @@ func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {
 
 // FailedError says that tests ran and did not pass.
 type FailedError struct {
-	Failed []string
+	Failed []string // titles
 	Total  int
 }
 
 func (e *FailedError) Error() string {
 	if e.Total == 1 {
-		return fmt.Sprintf("test %q failed", display(e.Failed[0]))
+		return fmt.Sprintf("test %q failed", e.Failed[0])
 	}
-	names := make([]string, len(e.Failed))
-	for i, name := range e.Failed {
-		names[i] = display(name)
-	}
-	return fmt.Sprintf("%d of %d tests failed: %s", len(e.Failed), e.Total, strings.Join(names, ", "))
+	return fmt.Sprintf("%d of %d tests failed: %s", len(e.Failed), e.Total, strings.Join(e.Failed, ", "))
 }

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -57,17 +59,23 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 		return err
 	}
 	defer ship.stop()
-	builder, err := p.connect(ctx, stderr)
+	builders, err := p.connect(ctx, stderr)
+	out.connected(builders)
 	if err != nil {
 		return err
 	}
-	out.connected(builder)
+	shares, err := p.shares(ctx, builders)
+	if err != nil {
+		return err
+	}
 
 	display, err := startDisplay(stderr, p.progress)
 	if err != nil {
 		return err
 	}
+	defer display.close()
 	uploads.display = display
+	out.shown = display.showsLogs
 	build := p.build
 	build.Status = display.send
 	build.PullCredentials = pullCredentials()
@@ -75,59 +83,73 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
 	build.Recall = p.recallPasses
-	res, err := llb.Solve(ctx, builder.Client, build, p.phases(out, display, ship))
+	if len(shares) > 1 {
+		return newFleet(p, shares, ship, out, display).run(ctx, build)
+	}
+	return p.solve(ctx, shares[0], build, ship, out, display)
+}
+
+// solve has one builder do all of it.
+func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shipping, out *outcome, display *display) error {
+	out.builder, build.Platforms, build.Index = s.builder, s.platforms, p.indexWanted
+	ph := p.phases(p.suite)
+	ph.Ship = func(ctx context.Context, image *llb.Shipment) error {
+		out.exported()
+		if p.mode == modeRun {
+			defer out.phase("push")()
+			return ship.ship(ctx, image, out, display)
+		}
+		// Exported all the same: only so an image has a digest to be known by.
+		image.Release()
+		return image.Verdict(ctx)
+	}
+	res, err := llb.Solve(ctx, s.builder.Client, build, ph)
 	if err == nil && res.CacheErr == nil {
 		res.CacheErr = p.keepPasses(ctx, res.Passed)
 	}
-	display.close()
 	out.built(res)
 	if p.suite != nil {
-		out.report = p.suite.Report(res.Record)
-		out.add("test", out.report.Duration())
+		out.addReport(p.suite.Report(res.Record))
 	}
-	out.shown = display.showsLogs
-	return p.classify(err, builder, res.Record)
+	return p.classify(err, s.builder, res.Record)
 }
 
-func (p *plan) connect(ctx context.Context, stderr io.Writer) (*buildkitd.Builder, error) {
-	opt := p.builder
-	if !p.quiet {
-		opt.Notes = func(format string, args ...any) { fmt.Fprintf(stderr, "seatrial: "+format+"\n", args...) }
+// connect returns the builders that answered, even with an error.
+func (p *plan) connect(ctx context.Context, stderr io.Writer) ([]*buildkitd.Builder, error) {
+	builders := make([]*buildkitd.Builder, len(p.addrs))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, addr := range p.addrs {
+		opt := p.builder
+		opt.Addr = addr
+		if !p.quiet {
+			opt.Notes = func(format string, args ...any) { fmt.Fprintf(stderr, "seatrial: "+format+"\n", args...) }
+		}
+		g.Go(func() (err error) {
+			builders[i], err = buildkitd.Connect(gctx, opt)
+			return err
+		})
 	}
-	builder, err := buildkitd.Connect(ctx, opt)
+	err := g.Wait()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return nil, cause
+		err = cause
 	}
-	return builder, err
+	return slices.DeleteFunc(builders, func(b *buildkitd.Builder) bool { return b == nil }), err
 }
 
-func (p *plan) phases(out *outcome, display *display, ship *shipping) llb.Phases {
-	ph := llb.Phases{Stages: func(have []string) ([]string, error) {
-		if err := p.stages(have); err != nil {
-			return nil, err
-		}
-		if p.suite == nil {
-			return nil, nil
-		}
-		return p.suite.Stages(have)
-	}}
-	if p.suite != nil {
-		ph.Try = p.suite.Try
+// shares divides the work. A single builder is given all of it, whatever it says of
+// itself.
+func (p *plan) shares(ctx context.Context, builders []*buildkitd.Builder) ([]*share, error) {
+	if len(builders) == 1 {
+		return []*share{{builder: builders[0], platforms: p.build.Platforms}}, nil
 	}
-	switch p.mode {
-	case modeBuild, modeTest:
-		// Exported all the same: only so an image has a digest to be known by.
-		ph.Ship = func(ctx context.Context, s *llb.Shipment) error {
-			out.exported()
-			s.Release()
-			return s.Verdict(ctx)
-		}
-	case modeRun:
-		ph.Ship = func(ctx context.Context, s *llb.Shipment) error {
-			out.exported()
-			defer out.phase("push")()
-			return ship.ship(ctx, s, out, display)
-		}
+	return distribute(ctx, builders, p.build.Platforms)
+}
+
+// phases are those that find and try the tests of suite, which may be nil.
+func (p *plan) phases(suite *testsuite.Suite) llb.Phases {
+	ph := llb.Phases{Stages: func(have []string) ([]string, error) { return p.stages(suite, have) }}
+	if suite != nil {
+		ph.Try = suite.Try
 	}
 	return ph
 }

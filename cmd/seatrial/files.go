@@ -26,6 +26,7 @@ type resultDocument struct {
 	ExitCode      int               `json:"exitCode"`
 	Error         string            `json:"error,omitempty"`
 	Builder       *resultBuilder    `json:"builder,omitempty"`
+	Builders      []resultBuilder   `json:"builders,omitempty"` // if there are several
 	Image         *resultImage      `json:"image,omitempty"`
 	Steps         *resultSteps      `json:"steps,omitempty"`
 	Phases        []resultPhase     `json:"phases"`
@@ -59,6 +60,7 @@ type resultPhase struct {
 
 type resultTest struct {
 	Name     string  `json:"name"`
+	Platform string  `json:"platform,omitempty"` // of an index
 	Status   string  `json:"status"`
 	Cached   bool    `json:"cached"`
 	Seconds  float64 `json:"seconds"`
@@ -85,8 +87,15 @@ func (o *outcome) document() resultDocument {
 	if o.err != nil {
 		doc.Error = message(o.err)
 	}
-	if b := o.builder; b != nil {
-		doc.Builder = &resultBuilder{Address: b.Addr, Version: b.Version, Private: b.Private}
+	for _, b := range o.builders {
+		doc.Builders = append(doc.Builders, resultBuilder{Address: b.Addr, Version: b.Version, Private: b.Private})
+	}
+	switch len(doc.Builders) {
+	case 0:
+	case 1:
+		doc.Builder, doc.Builders = &doc.Builders[0], nil
+	default:
+		doc.Builder = &doc.Builders[0]
 	}
 	if o.result != nil {
 		total, cached := o.result.Record.Steps()
@@ -101,7 +110,7 @@ func (o *outcome) document() resultDocument {
 	if o.report != nil {
 		doc.Untested = o.report.Untested
 		for _, c := range o.report.Cases {
-			doc.Tests = append(doc.Tests, resultTest{c.Name, string(c.Status), c.Cached, c.Duration.Seconds(), c.ExitCode, c.Reason})
+			doc.Tests = append(doc.Tests, resultTest{c.Name, c.Platform, string(c.Status), c.Cached, c.Duration.Seconds(), c.ExitCode, c.Reason})
 		}
 	}
 	for _, p := range o.pushed {

@@ -75,8 +75,7 @@ func testFlags() []cli.Flag {
 
 func builderFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Category: catBuilder, Name: "addr", Value: "auto", EnvVars: env("addr"),
-			Usage: "`ADDRESS` of a buildkitd; auto looks at BUILDKIT_HOST and the usual sockets, then starts a private one; private insists on that"},
+		listFlag(catBuilder, "addr", "`ADDRESS` of a buildkitd; auto, the default, looks at BUILDKIT_HOST and the usual sockets, then starts a private one; private insists on that. Several share the platforms"),
 		stringFlag(catBuilder, "tlsdir", "`DIR` with ca.pem, cert.pem and key.pem (or ca.crt, tls.crt, tls.key)"),
 		stringFlag(catBuilder, "tlscacert", "`FILE` with the CA that the builder's certificate is checked against"),
 		stringFlag(catBuilder, "tlscert", "`FILE` with the client certificate"),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -20,7 +21,8 @@ type outcome struct {
 	duration time.Duration
 	err      error
 
-	builder  *buildkitd.Builder
+	builders []*buildkitd.Builder
+	builder  *buildkitd.Builder // the first
 	result   *llb.Result
 	report   *testsuite.Report
 	pushed   []registry.Pushed
@@ -49,8 +51,11 @@ func (o *outcome) add(name string, d time.Duration) {
 	o.phases = append(o.phases, phase{name, d})
 }
 
-func (o *outcome) connected(b *buildkitd.Builder) {
-	o.builder = b
+func (o *outcome) connected(builders []*buildkitd.Builder) {
+	o.builders = builders
+	if len(builders) > 0 {
+		o.builder = builders[0]
+	}
 	o.add("connect", time.Since(o.started))
 	o.solving = time.Now()
 }
@@ -72,16 +77,30 @@ func (o *outcome) built(res *llb.Result) {
 }
 
 func (o *outcome) finish(err error) {
+	if o.report != nil {
+		o.add("test", o.report.Duration())
+	}
 	o.err = err
 	o.duration = time.Since(o.started)
 }
 
-// close gives the builder back.
-func (o *outcome) close() error {
-	if o.builder == nil {
-		return nil
+// addReport adds the tests of one solve.
+func (o *outcome) addReport(rep *testsuite.Report) {
+	if o.report == nil {
+		o.report = rep
+	} else {
+		o.report.Cases = append(o.report.Cases, rep.Cases...)
+		o.report.Untested = append(o.report.Untested, rep.Untested...)
 	}
-	return o.builder.Close()
+}
+
+// close gives the builders back.
+func (o *outcome) close() error {
+	var errs []error
+	for _, b := range o.builders {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // results are the lines for standard output.

@@ -35,6 +35,7 @@ type plan struct {
 	build    llb.Options
 	suite    *testsuite.Suite // nil: nothing is tested
 	refs     []name.Reference
+	addrs    []string // of builders, one at least
 	builder  buildkitd.Options
 	progress string
 	quiet    bool
@@ -51,9 +52,9 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 			"one CONTEXT is expected, not %d: %s", c.NArg(), strings.Join(c.Args().Slice(), " "))
 	}
 	p := &plan{
-		mode: m,
+		mode:  m,
+		addrs: c.StringSlice("addr"),
 		builder: buildkitd.Options{
-			Addr:     c.String("addr"),
 			Insecure: c.Bool("insecure-builder"),
 			TLS: buildkitd.TLS{
 				Dir: c.String("tlsdir"), CACert: c.String("tlscacert"), Cert: c.String("tlscert"),
@@ -62,6 +63,9 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 		},
 		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
 		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
+	}
+	if len(p.addrs) == 0 {
+		p.addrs = []string{buildkitd.Auto}
 	}
 	for _, step := range []func(*cli.Context) error{p.output, p.files, p.buildOptions, p.runOptions, p.exportOptions, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
 		if err := step(c); err != nil {
@@ -289,17 +293,19 @@ func (p *plan) dockerfile(*cli.Context) error {
 	if err != nil {
 		return &buildError{err: err}
 	}
-	return p.stages(have)
+	_, err = p.stages(p.suite, have)
+	return err
 }
 
-// stages checks what the command line says of stages, and completes the suite.
-func (p *plan) stages(have []string) error {
-	if p.suite == nil {
+// stages checks what the command line says of stages, completes the suite, which may
+// be nil, and names the stages that it needs.
+func (p *plan) stages(suite *testsuite.Suite, have []string) ([]string, error) {
+	if suite == nil {
 		_, err := (&testsuite.Suite{Target: p.build.Target, Tests: []testsuite.Test{{Command: "true"}}}).Stages(have)
-		return stageError(err)
+		return nil, stageError(err)
 	}
-	_, err := p.suite.Stages(have)
-	return stageError(err)
+	want, err := suite.Stages(have)
+	return want, stageError(err)
 }
 
 func sourceError(err error, opt llb.Options) error {

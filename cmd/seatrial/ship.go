@@ -7,7 +7,9 @@ import (
 	"io"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
 	"github.com/seatrial/seatrial/testsuite"
@@ -16,7 +18,8 @@ import (
 // shipping is a push that connects while the image is built.
 type shipping struct {
 	push      *registry.Push
-	refs      int
+	refs      []name.Reference
+	options   registry.Options
 	uploads   *uploads
 	connected chan struct{} // closed when the connections are there, or stop was called with why not
 	stop      func()
@@ -27,7 +30,7 @@ type shipping struct {
 // long build whose image can go nowhere is better not begun.
 func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Writer) (*shipping, context.Context, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	s := &shipping{refs: len(p.refs), uploads: uploads, connected: make(chan struct{}), stop: func() { cancel(nil) }}
+	s := &shipping{refs: p.refs, uploads: uploads, connected: make(chan struct{}), stop: func() { cancel(nil) }}
 	if p.mode != modeRun {
 		return s, ctx, nil
 	}
@@ -35,7 +38,8 @@ func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Wr
 	if p.debug {
 		keychain = tellingKeychain{keychain, stderr}
 	}
-	push, err := registry.NewPush(p.refs, registry.Options{Progress: uploads.progress, Keychain: keychain})
+	s.options = registry.Options{Progress: uploads.progress, Keychain: keychain}
+	push, err := registry.NewPush(p.refs, s.options)
 	if err != nil {
 		cancel(nil)
 		return nil, nil, &pushError{err}
@@ -52,28 +56,55 @@ func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Wr
 
 // ship uploads while tests run, and moves tags when they have passed.
 func (s *shipping) ship(ctx context.Context, image *llb.Shipment, out *outcome, display *display) error {
-	store := registry.ContentDirs(out.builder.ContentDirs(), registry.DaemonContent(image.Content))
+	artifact, err := s.load(ctx, image, out.builder)
+	if err != nil {
+		return err
+	}
+	if err := s.send(ctx, s.push, image, artifact); err != nil {
+		s.uploads.end(err)
+		return err
+	}
+	s.uploads.end(nil)
+	return s.commit(ctx, artifact, out, display)
+}
+
+func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *buildkitd.Builder) (registry.Artifact, error) {
+	store := registry.ContentDirs(builder.ContentDirs(), registry.DaemonContent(image.Content))
 	artifact, err := registry.Load(ctx, store, image.Descriptor, registry.LoadOptions{
 		Bases: bases(image.Bases), Materialize: image.Materialize,
 	})
 	if err != nil {
-		return &pushError{err}
+		return nil, &pushError{err}
 	}
+	return artifact, nil
+}
+
+// another is a push to the same references, to be used beside the first one.
+func (s *shipping) another() (*registry.Push, error) {
+	push, err := registry.NewPush(s.refs, s.options)
+	if err != nil {
+		return nil, &pushError{err}
+	}
+	return push, nil
+}
+
+// send uploads the blobs, and returns when the image has passed.
+func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
 	select {
 	case <-s.connected:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	err = s.upload(ctx, image, artifact)
-	s.uploads.end(err)
-	if err != nil {
+	if err := uploadWatching(ctx, push, image, artifact); err != nil {
 		return err
 	}
 	image.Release()
-	if err := image.Verdict(ctx); err != nil {
-		return err
-	}
-	done := display.step(fmt.Sprintf("[push] tagging %s", plural(s.refs, "reference")))
+	return image.Verdict(ctx)
+}
+
+// commit moves the tags.
+func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, out *outcome, display *display) error {
+	done := display.step(fmt.Sprintf("[push] tagging %s", plural(len(s.refs), "reference")))
 	pushed, err := s.push.Commit(ctx, artifact)
 	done(err)
 	out.pushed = pushed
@@ -87,8 +118,8 @@ func (s *shipping) ship(ctx context.Context, image *llb.Shipment, out *outcome, 
 	return nil
 }
 
-// upload sends the blobs. A failed test ends it; the bytes would be in vain.
-func (s *shipping) upload(ctx context.Context, image *llb.Shipment, artifact registry.Artifact) error {
+// uploadWatching sends the blobs. A failed test ends it; the bytes would be in vain.
+func uploadWatching(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -96,7 +127,7 @@ func (s *shipping) upload(ctx context.Context, image *llb.Shipment, artifact reg
 			cancel(err)
 		}
 	}()
-	err := s.push.Upload(ctx, artifact)
+	err := push.Upload(ctx, artifact)
 	var failed *testsuite.FailedError
 	if cause := context.Cause(ctx); errors.As(cause, &failed) {
 		return cause

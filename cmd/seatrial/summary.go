@@ -71,7 +71,7 @@ func (o *outcome) failures(w io.Writer) {
 			_ = src.Print(w)
 		}
 		if !o.shown {
-			printOutput(w, fmt.Sprintf("test %q", c.Name), c.Output)
+			printOutput(w, fmt.Sprintf("test %q", c.Title()), c.Output)
 		}
 	}
 }
@@ -102,7 +102,8 @@ func summarizeCase(w io.Writer, c testsuite.Case) {
 	case c.Status == testsuite.Passed:
 		verdict += " in " + seconds(c.Duration)
 	}
-	row(w, "tested", short(c.Name, 40), verdict)
+	c.Name = short(c.Name, 40)
+	row(w, "tested", c.Title(), verdict)
 }
 
 func printOutput(w io.Writer, who string, v llb.Vertex) {
