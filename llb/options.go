@@ -136,6 +136,8 @@ func (o Options) attrs() map[string]string {
 	return attrs
 }
 
+func (o Options) ignoresCache() bool { return o.NoCache || len(o.NoCacheStages) > 0 }
+
 // hosts is NAME=IP,NAME=IP, in a stable order.
 func hosts(m map[string]string) string {
 	var fields []string

@@ -148,6 +148,15 @@ func (s *solve) buildImage(ctx context.Context) error {
 			return nil, err
 		}
 		s.trial.set(t)
+		if s.opt.ignoresCache() {
+			// Steps that ignore the cache run once for as long as some build
+			// holds them. Before v0.32 this build ends with the export, so
+			// what is exported would be built anew, and not be what is tried,
+			// had the trial not joined by then.
+			if _, err := s.held.get(ctx); err != nil {
+				return nil, err
+			}
+		}
 		return cv.image(ctx, t.Images)
 	}), s.status.stream())
 	if err != nil {
