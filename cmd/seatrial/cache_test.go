@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,6 +51,34 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 				other.says(" tested-here\n", "tested  test  passed in")
 			})
 		}
+	}
+}
+
+// TestCacheHasTheCompressionOfTheImage has no layer compressed twice.
+func TestCacheHasTheCompressionOfTheImage(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	dir := t.TempDir()
+	project := testenv.Dir(t, "Dockerfile", cachedDockerfile, "name", t.Name())
+	start(t, w.env(), "run", "-t", w.registry.Host+"/acme/app:zstd", "--compression", "zstd", "--force-compression",
+		"--cache-to", "type=local,mode=max,dest="+dir, project).exits(0)
+	found := map[string]bool{}
+	blobs, err := filepath.Glob(filepath.Join(dir, "blobs", "sha256", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, blob := range blobs {
+		dt, err := os.ReadFile(blob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"zstd", "gzip"} {
+			if dt[0] == '{' && strings.Contains(string(dt), "tar+"+kind) {
+				found[kind] = true
+			}
+		}
+	}
+	if !found["zstd"] || found["gzip"] {
+		t.Errorf("the cache has layers of %v, want zstd alone, as the image", found)
 	}
 }
 
