@@ -133,6 +133,14 @@ func (s *solve) decided() error {
 	return s.err
 }
 
+// buildImage exports the image. Where it matters, the trial joins first:
+//
+//   - Steps that ignore the cache run once for as long as some build holds them. Before
+//     v0.32 this build ends with the export, so what is exported would be built anew for
+//     a trial that had not joined by then, and not be what is tried.
+//   - A step that is found in an imported cache is known by the build that found it
+//     (solver.CacheKey has an ID for each manager): had this one found the image's, the
+//     trial's build would not find the test's, which follow them.
 func (s *solve) buildImage(ctx context.Context) error {
 	opt := s.base
 	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
@@ -148,11 +156,7 @@ func (s *solve) buildImage(ctx context.Context) error {
 			return nil, err
 		}
 		s.trial.set(t)
-		if s.opt.ignoresCache() {
-			// Steps that ignore the cache run once for as long as some build
-			// holds them. Before v0.32 this build ends with the export, so
-			// what is exported would be built anew, and not be what is tried,
-			// had the trial not joined by then.
+		if s.opt.ignoresCache() || len(s.opt.CacheImports) > 0 {
 			if _, err := s.held.get(ctx); err != nil {
 				return nil, err
 			}
