@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -125,5 +127,39 @@ func TestPause(t *testing.T) {
 	cancel()
 	if err := p.wait(ctx, "busy"); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting with a cancelled context = %v, want context.Canceled", err)
+	}
+}
+
+// slowConn takes half of what it is given in the time that it has, until it
+// takes nothing any more.
+type slowConn struct {
+	net.Conn
+	took []byte
+	most int
+}
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	n := min((len(p)+1)/2, c.most-len(c.took))
+	c.took = append(c.took, p[:n]...)
+	if n < len(p) {
+		return n, os.ErrDeadlineExceeded
+	}
+	return n, nil
+}
+
+func (c *slowConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *slowConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Slow is not stalled, however much is written at once.
+func TestStallConn(t *testing.T) {
+	for _, tc := range []struct {
+		most int
+		want error
+	}{{100, nil}, {70, os.ErrDeadlineExceeded}} {
+		c := &slowConn{most: tc.most}
+		n, err := stallConn{c}.Write(bytes.Repeat([]byte("x"), 100))
+		if !errors.Is(err, tc.want) || n != tc.most || len(c.took) != tc.most {
+			t.Errorf("Write() to a connection that takes %d bytes = %d, %v, want %v", tc.most, n, err, tc.want)
+		}
 	}
 }
