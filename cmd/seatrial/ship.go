@@ -69,7 +69,8 @@ func (s *shipping) ship(ctx context.Context, image *llb.Shipment, out *outcome, 
 }
 
 func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *buildkitd.Builder) (registry.Artifact, error) {
-	store := registry.ContentDirs(builder.ContentDirs(), registry.DaemonContent(image.Content))
+	store := registry.DialContent(builder.Dial, registry.DaemonContent(image.Content))
+	store = registry.ContentDirs(builder.ContentDirs(), store)
 	artifact, err := registry.Load(ctx, store, image.Descriptor, registry.LoadOptions{
 		Bases: bases(image.Bases), Materialize: image.Materialize,
 	})
