@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -12,8 +13,7 @@ import (
 
 const (
 	worthDialing = 1 << 20          // smaller blobs cost less on a connection that is there
-	dialLimit    = 5 * time.Second  // the daemon was reached before
-	answerLimit  = 30 * time.Second // for the first bytes of a blob
+	answerLimit  = 10 * time.Second // for a connection and the first bytes of a blob
 )
 
 // DialContent reads large blobs out of a daemon over connections of their own,
@@ -31,16 +31,18 @@ func DialContent(dial func(context.Context) (net.Conn, error), next Store) Store
 	if dial == nil {
 		return next
 	}
-	return dialContent{next, dial}
+	return &dialContent{Store: next, dial: dial, limit: answerLimit}
 }
 
 type dialContent struct {
 	Store
-	dial func(context.Context) (net.Conn, error)
+	dial   func(context.Context) (net.Conn, error)
+	limit  time.Duration
+	silent atomic.Bool // there was no answer in time: perhaps nobody accepts connections any more
 }
 
-func (d dialContent) Open(ctx context.Context, desc v1.Descriptor) (io.ReadCloser, error) {
-	if desc.Size >= worthDialing {
+func (d *dialContent) Open(ctx context.Context, desc v1.Descriptor) (io.ReadCloser, error) {
+	if desc.Size >= worthDialing && !d.silent.Load() {
 		if r, err := d.stream(ctx, desc); err == nil {
 			return r, nil
 		}
@@ -52,15 +54,21 @@ func (d dialContent) Open(ctx context.Context, desc v1.Descriptor) (io.ReadClose
 }
 
 // stream returns when the blob's first bytes are there.
-func (d dialContent) stream(ctx context.Context, desc v1.Descriptor) (*contentStream, error) {
-	dialing, cancel := context.WithTimeout(ctx, dialLimit)
+func (d *dialContent) stream(ctx context.Context, desc v1.Descriptor) (_ *contentStream, err error) {
+	deadline := time.Now().Add(d.limit)
+	defer func() {
+		if err != nil && time.Now().After(deadline) {
+			d.silent.Store(true)
+		}
+	}()
+	dialing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	conn, err := d.dial(dialing)
 	if err != nil {
 		return nil, err
 	}
 	s := newContentStream(ctx, conn, desc)
-	if err := s.begin(time.Now().Add(answerLimit)); err != nil {
+	if err := s.begin(deadline); err != nil {
 		_ = s.Close()
 		return nil, err
 	}

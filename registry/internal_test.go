@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
@@ -161,5 +162,39 @@ func TestStallConn(t *testing.T) {
 		if !errors.Is(err, tc.want) || n != tc.most || len(c.took) != tc.most {
 			t.Errorf("Write() to a connection that takes %d bytes = %d, %v, want %v", tc.most, n, err, tc.want)
 		}
+	}
+}
+
+// chosenStore counts what is opened.
+type chosenStore struct {
+	Store
+	opened int
+}
+
+func (s *chosenStore) Open(context.Context, v1.Descriptor) (io.ReadCloser, error) {
+	s.opened++
+	return http.NoBody, nil
+}
+
+// A tunnel for one connection may leave the second one waiting for ever.
+func TestDialContentGivesUpOnSilence(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0") // and never accept
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	dialled := 0
+	next := &chosenStore{}
+	d := &dialContent{Store: next, limit: 50 * time.Millisecond, dial: func(ctx context.Context) (net.Conn, error) {
+		dialled++
+		return new(net.Dialer).DialContext(ctx, "tcp", lis.Addr().String())
+	}}
+	for range 3 {
+		if _, err := d.Open(t.Context(), v1.Descriptor{Size: worthDialing}); err != nil {
+			t.Errorf("Open() = %v", err)
+		}
+	}
+	if dialled != 1 || next.opened != 3 {
+		t.Errorf("dialled %d times and opened %d of the next store's blobs, want 1 and 3", dialled, next.opened)
 	}
 }
