@@ -23,7 +23,7 @@ const (
 //
 // gRPC shares a connection among streams, which costs a goroutine's turn and a
 // buffer for each 16 KiB. A connection with a single stream needs neither: what
-// is left is a third of the client's work.
+// is left is half of the client's work.
 //
 // The connections that dial makes are to end where the daemon listens, with TLS,
 // if any, already on them. A nil dial stands for none: all comes from next.
