@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -21,7 +22,9 @@ type shipping struct {
 	refs      []name.Reference
 	options   registry.Options
 	uploads   *uploads
-	connected chan struct{} // closed when the connections are there, or stop was called with why not
+	connected chan struct{} // closed when the connections are there, or the context has ended with why not
+	begun     chan struct{} // closed by begin, when there is something to push
+	begin     func()
 	stop      func()
 }
 
@@ -30,7 +33,11 @@ type shipping struct {
 // long build whose image can go nowhere is better not begun.
 func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Writer) (*shipping, context.Context, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	s := &shipping{refs: p.refs, uploads: uploads, connected: make(chan struct{}), stop: func() { cancel(nil) }}
+	s := &shipping{
+		refs: p.refs, uploads: uploads, stop: func() { cancel(nil) },
+		connected: make(chan struct{}), begun: make(chan struct{}),
+	}
+	s.begin = sync.OnceFunc(func() { close(s.begun) })
 	if p.mode != modeRun {
 		return s, ctx, nil
 	}
@@ -45,9 +52,19 @@ func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Wr
 		return nil, nil, &pushError{err}
 	}
 	s.push = push
+	ended := make(chan struct{})
+	s.stop = func() {
+		cancel(nil)
+		<-ended // an upload that was begun to see whether it may be is cancelled
+	}
 	go func() {
-		defer close(s.connected)
-		if err := push.Connect(ctx); err != nil {
+		defer close(ended)
+		err := push.Connect(ctx)
+		if err == nil {
+			close(s.connected)
+			err = s.askPermission(ctx)
+		}
+		if err != nil {
 			cancel(&pushError{err})
 		}
 	}()
@@ -91,6 +108,7 @@ func (s *shipping) another() (*registry.Push, error) {
 
 // send uploads the blobs, and returns when the image has passed.
 func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
+	s.begin()
 	select {
 	case <-s.connected:
 	case <-ctx.Done():
