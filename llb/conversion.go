@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"sync"
 
 	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client"
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
@@ -24,6 +26,7 @@ type conversion struct {
 	gateway gateway.Client
 	ui      *dockerui.Client
 	src     *dockerui.Source
+	warned  func(*client.VertexWarning) // is told warnings before the daemon is; may be nil
 }
 
 // openConversion reads the Dockerfile under the frontend contract: options from
@@ -95,7 +98,8 @@ func (cv *conversion) platforms() []*ocispecs.Platform {
 }
 
 // stages converts the stage called name ("" is the configured target) for every
-// platform. warn, if not nil, is told lint warnings, of the first platform only.
+// platform. warn is told lint warnings; it is one for all calls, since the
+// converter keeps it where conversions that run side by side share it.
 func (cv *conversion) stages(ctx context.Context, name string, warn linter.LintWarnFunc) ([]*Stage, error) {
 	targets := cv.platforms()
 	out := make([]*Stage, len(targets))
@@ -107,9 +111,7 @@ func (cv *conversion) stages(ctx context.Context, name string, warn linter.LintW
 			if name != "" {
 				opt.Target = name
 			}
-			if i == 0 {
-				opt.Warn = warn
-			}
+			opt.Warn = warn
 			var err error
 			out[i], err = cv.convert(ctx, opt)
 			return err
@@ -168,19 +170,34 @@ func sourceInfo(sm *bkllb.SourceMap) *pb.SourceInfo {
 }
 
 // warn passes lint warnings on to the daemon, which puts them into the status
-// stream and the build's history.
+// stream and the build's history: each once, though stages share instructions and
+// every platform has them all.
 func (cv *conversion) warn(ctx context.Context) linter.LintWarnFunc {
+	var told sync.Map
 	return func(rule, description, url, msg string, location []parser.Range) {
+		if _, again := told.LoadOrStore(fmt.Sprint(rule, msg, location), true); again {
+			return
+		}
 		line := 0
 		if len(location) > 0 {
 			line = location[0].Start.Line
 		}
-		cv.src.Warn(ctx, linter.LintFormatShort(rule, msg, line), gateway.WarnOpts{
-			Level:  1,
-			Detail: [][]byte{[]byte(description)},
-			URL:    url,
-			Range:  pbRanges(location),
-		})
+		opts := gateway.WarnOpts{
+			Level:      1,
+			SourceInfo: sourceInfo(cv.src.SourceMap),
+			Detail:     [][]byte{[]byte(description)},
+			URL:        url,
+			Range:      pbRanges(location),
+		}
+		short := linter.LintFormatShort(rule, msg, line)
+		if cv.warned != nil {
+			// The daemon loses some of a build that fails right after.
+			cv.warned(&client.VertexWarning{
+				Level: opts.Level, Short: []byte(short), Detail: opts.Detail,
+				URL: url, SourceInfo: opts.SourceInfo, Range: opts.Range,
+			})
+		}
+		cv.src.Warn(ctx, short, opts)
 	}
 }
 

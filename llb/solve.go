@@ -202,6 +202,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if err != nil {
 		return nil, nil, err
 	}
+	cv.warned = s.status.warn
 	if err := cv.checkSyntax(); err != nil {
 		return nil, nil, err
 	}

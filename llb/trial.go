@@ -78,13 +78,14 @@ func (t *Trial) convert(ctx context.Context, cv *conversion, extra func([]string
 	}
 	named := make([][]*Stage, len(want))
 	eg, ctx := errgroup.WithContext(ctx)
+	warn := cv.warn(ctx)
 	eg.Go(func() (err error) {
-		t.Images, err = cv.stages(ctx, "", cv.warn(ctx))
+		t.Images, err = cv.stages(ctx, "", warn)
 		return err
 	})
 	for i, name := range want {
 		eg.Go(func() (err error) {
-			named[i], err = cv.stages(ctx, name, nil)
+			named[i], err = cv.stages(ctx, name, warn)
 			return err
 		})
 	}

@@ -33,6 +33,7 @@ type resultDocument struct {
 	Tests         []resultTest      `json:"tests"`
 	Untested      []string          `json:"untestedPlatforms,omitempty"`
 	References    []resultReference `json:"references"`
+	Warnings      []resultWarning   `json:"warnings"`
 }
 
 type resultBuilder struct {
@@ -83,6 +84,7 @@ func (o *outcome) document() resultDocument {
 		SchemaVersion: resultSchema, Version: version, Command: o.mode.String(),
 		Started: o.started.UTC(), Seconds: o.duration.Seconds(), ExitCode: exitCode(o.err),
 		Phases: []resultPhase{}, Tests: []resultTest{}, References: []resultReference{},
+		Warnings: []resultWarning{},
 	}
 	if o.err != nil {
 		doc.Error = message(o.err)
@@ -115,6 +117,9 @@ func (o *outcome) document() resultDocument {
 	}
 	for _, p := range o.pushed {
 		doc.References = append(doc.References, resultReference{canonical(p.Reference), p.Digest.String(), p.Moved})
+	}
+	for _, f := range o.warnings() {
+		doc.Warnings = append(doc.Warnings, f.document())
 	}
 	return doc
 }

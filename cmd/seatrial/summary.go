@@ -22,6 +22,7 @@ func (o *outcome) summary(w io.Writer) {
 	if o.result == nil {
 		return
 	}
+	printWarnings(w, o.warnings())
 	fmt.Fprintln(w)
 	o.summarizeBuild(w)
 	if o.report != nil {
