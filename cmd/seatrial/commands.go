@@ -25,7 +25,7 @@ func buildCommand(std Streams) *cli.Command {
 	return &cli.Command{
 		Name: "build", Usage: "build; push nothing", ArgsUsage: contextUsage,
 		Description: "Builds the image into the builder's content store and prints its digest.",
-		Flags:       slices.Concat(buildFlags(), imageFlags(), builderFlags(), outputFlags()),
+		Flags:       slices.Concat(buildFlags(), callFlags(), imageFlags(), builderFlags(), outputFlags()),
 		Action:      func(c *cli.Context) error { return execute(c, std, modeBuild) },
 	}
 }

@@ -93,11 +93,14 @@ func exitCode(err error) int {
 		partial *registry.PartialError
 		push    *pushError
 		build   *buildError
+		check   *checkError
 		signal  *signalError
 	)
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &check):
+		return check.code
 	case errors.As(err, &signal):
 		return 128 + int(signal.sig)
 	case errors.As(err, &usage), errors.As(err, &syntax), errors.As(err, &cannot):

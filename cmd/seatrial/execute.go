@@ -26,7 +26,11 @@ func execute(c *cli.Context, std Streams, m mode) error {
 	if err != nil {
 		return err
 	}
-	err = p.execute(c.Context, std)
+	if p.call != nil {
+		err = p.ask(c.Context, std)
+	} else {
+		err = p.execute(c.Context, std)
+	}
 	if p.debug {
 		explain(std.Err, err)
 	}

@@ -42,6 +42,7 @@ type plan struct {
 	debug    bool
 	// indexWanted tells that something is asked of the image's index.
 	indexWanted bool
+	call        *call // what is asked instead of building; nil: nothing
 
 	resultFile, metadataFile, iidFile string
 }
@@ -67,7 +68,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.output, p.files, p.buildOptions, p.runOptions, p.exportOptions, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
+	for _, step := range []func(*cli.Context) error{p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.exportOptions, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
 		if err := step(c); err != nil {
 			return nil, err
 		}
