@@ -7,6 +7,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/session"
 )
 
 // Call makes one of the requests of the frontend contract that build nothing, such
@@ -21,7 +22,11 @@ func Call(ctx context.Context, c *client.Client, opt Options, request string) (m
 	}
 	in.attrs["requestid"] = request
 	var answer map[string][]byte
-	err = look(ctx, c, opt, in, func(ctx context.Context, cv *conversion) error {
+	err = look(ctx, c, opt, in, func(ctx context.Context, g gateway.Client, _ *session.Session) error {
+		cv, err := openDockerfile(ctx, g)
+		if err != nil {
+			return err
+		}
 		res, ok, err := cv.subrequest(ctx)
 		if err != nil {
 			return cv.locate(err)
@@ -37,7 +42,7 @@ func Call(ctx context.Context, c *client.Client, opt Options, request string) (m
 
 // look opens a build that only looks at the Dockerfile: nothing comes of it, and
 // the daemon's history does not show it. The error of f is returned as it is.
-func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func(context.Context, *conversion) error) error {
+func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func(context.Context, gateway.Client, *session.Session) error) error {
 	b := newBases()
 	unused := func(context.Context, map[string]string) error { return nil } // nothing is exported
 	sess, closeSession, err := startSession(ctx, c, in, opt, b, unused)
@@ -52,7 +57,10 @@ func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func
 	}
 	var own error
 	_, err = c.Build(ctx, solveOpt, "", func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
-		own = lookAt(ctx, b.client(g), in, f)
+		if in.src != nil {
+			g = &localFiles{Client: g, src: in.src}
+		}
+		own = f(ctx, b.client(g), sess)
 		return gateway.NewResult(), own
 	}, status.stream())
 	status.wait()
@@ -62,16 +70,11 @@ func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func
 	return err
 }
 
-func lookAt(ctx context.Context, g gateway.Client, in *inputs, f func(context.Context, *conversion) error) error {
-	if in.src != nil {
-		g = &localFiles{Client: g, src: in.src}
-	}
+// openDockerfile opens a conversion by our own converter.
+func openDockerfile(ctx context.Context, g gateway.Client) (*conversion, error) {
 	cv, err := openConversion(ctx, g)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := cv.checkSyntax(); err != nil {
-		return err
-	}
-	return f(ctx, cv)
+	return cv, cv.checkSyntax()
 }

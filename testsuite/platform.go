@@ -27,22 +27,22 @@ func (s *Suite) images(t *llb.Trial) []*llb.Stage {
 	if len(s.Platforms) == 0 {
 		return t.Images
 	}
-	return slices.DeleteFunc(slices.Clone(t.Images), func(image *llb.Stage) bool { return !s.tests(image.Platform) })
+	return slices.DeleteFunc(slices.Clone(t.Images), func(image *llb.Stage) bool { return !s.Tested(image.Platform) })
 }
 
 // untested are the image's platforms that Platforms leaves out.
 func (s *Suite) untested(t *llb.Trial) []string {
 	var out []string
 	for _, image := range t.Images {
-		if !s.tests(image.Platform) {
+		if !s.Tested(image.Platform) {
 			out = append(out, platforms.Format(image.Platform))
 		}
 	}
 	return out
 }
 
-// tests tells whether the image is to be tested on a platform.
-func (s *Suite) tests(p ocispecs.Platform) bool {
+// Tested tells whether the image is to be tested on a platform.
+func (s *Suite) Tested(p ocispecs.Platform) bool {
 	return len(s.Platforms) == 0 || slices.ContainsFunc(s.Platforms, func(q ocispecs.Platform) bool {
 		return platforms.OnlyStrict(q).Match(p)
 	})

@@ -76,7 +76,7 @@ type resultReference struct {
 }
 
 func (m mode) String() string {
-	return map[mode]string{modeBuild: "build", modeTest: "test", modeRun: "run"}[m]
+	return map[mode]string{modeBuild: "build", modeTest: "test", modeRun: "run", modeCheck: "check"}[m]
 }
 
 func (o *outcome) document() resultDocument {

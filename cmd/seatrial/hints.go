@@ -77,6 +77,8 @@ func buildHints(err *buildError) []string {
 		return []string{"the builder's disk is full: buildctl prune --all, or give it more room"}
 	case strings.Contains(text, "secret") && strings.Contains(text, "not found"):
 		return []string{"offer the secret with --secret id=ID,src=FILE"}
+	case strings.Contains(text, "should not be blank"), strings.Contains(text, "failed to parse stage name"):
+		return []string{"has every ARG of this line a value? --build-arg NAME=VALUE, or a default: ARG NAME=VALUE before the first FROM"}
 	case strings.Contains(text, "401 Unauthorized"), strings.Contains(text, "authorization failed"), strings.Contains(text, "insufficient_scope"):
 		return []string{"the registry of a base image wants credentials: docker login"}
 	}

@@ -65,3 +65,39 @@ func TestPermissionIsAskedForOnlyBeforeThePush(t *testing.T) {
 		t.Errorf("without an image: %v after %d requests, want the refusal", err, n)
 	}
 }
+
+// check asks every registry, with the credentials that a run would use.
+func TestCheckAsksForPermission(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
+	const password = "pa55-of-the-test"
+	private := testenv.StartRegistry(t, testenv.RegistryOptions{
+		Auth: testenv.AuthToken, User: "captain", Password: password,
+		Deny: func(scope string) bool { return scope == "repository:acme/readonly:push" },
+	})
+	project := testenv.Dir(t, "Dockerfile", plainDockerfile)
+	args := []string{"check", "--untested", "-t", private.Host + "/acme/app:1", "-t", private.Host + "/acme/app:2", project}
+
+	anonymous := start(t, w.env(), args...)
+	anonymous.exits(6)
+	for _, want := range []string{"error: push: asking to push to " + private.Host + "/acme/app: 401", "docker login " + private.Host} {
+		if got := anonymous.out.String(); strings.Count(got, want) != 1 {
+			t.Errorf("standard output has %q not once:\n%s", want, got)
+		}
+	}
+
+	env := append(w.env(), login(t, private.Host, "captain", password))
+	private.Forget()
+	start(t, env, args...).exits(0)
+	if begun, ended := private.Count(http.MethodPost, "/acme/app/"), private.Count(http.MethodDelete, "/acme/app/"); begun == 0 || ended < 1 {
+		t.Errorf("%d uploads begun, %d cancelled", begun, ended)
+	}
+	if n := private.Count(http.MethodPut, ""); n != 0 {
+		t.Errorf("a check wrote %d times, want never", n)
+	}
+
+	refused := start(t, env, append(args, "-t", private.Host+"/acme/readonly")...)
+	refused.exits(6)
+	if got := refused.out.String(); !strings.Contains(got, "may not push to "+private.Host+"/acme/readonly") || strings.Contains(got, "/acme/app:") {
+		t.Errorf("standard output = %q, want the refusal of acme/readonly alone", got)
+	}
+}

@@ -26,6 +26,7 @@ const (
 	modeBuild mode = iota
 	modeTest
 	modeRun
+	modeCheck
 )
 
 // plan is a command line that was understood and checked, before anything is
@@ -77,6 +78,9 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 }
 
 func (p *plan) output(*cli.Context) error {
+	if p.mode == modeCheck {
+		return nil // it shows no progress
+	}
 	switch p.progress {
 	case "auto", "tty", "plain", "rawjson", "quiet":
 	default:
@@ -233,14 +237,14 @@ func (p *plan) testPlatforms(values []string) error {
 // names finds where to push to: -t, or the environment as the builder scripts of
 // old had it.
 func (p *plan) names(c *cli.Context) error {
-	if p.mode != modeRun {
+	if p.mode != modeRun && p.mode != modeCheck {
 		return nil
 	}
 	tags := c.StringSlice("tag")
 	if len(tags) == 0 {
 		tags = namesFromEnv(os.Getenv)
 	}
-	if len(tags) == 0 {
+	if len(tags) == 0 && p.mode == modeRun {
 		return usagef("name it with -t REGISTRY/REPOSITORY:TAG, or by ACCOUNT, IMAGE and TAG in the environment (and REGISTRY); seatrial test pushes nothing and needs no name",
 			"there is no name to push the image to")
 	}
@@ -283,7 +287,7 @@ func namesFromEnv(getenv func(string) string) []string {
 // dockerfile reads a local Dockerfile and finds out what can be known without a
 // builder: that it is there, that it parses, that the stages exist.
 func (p *plan) dockerfile(*cli.Context) error {
-	if llb.IsRemote(p.build.Context) {
+	if llb.IsRemote(p.build.Context) || p.mode == modeCheck {
 		return nil
 	}
 	src, err := llb.ReadSource(p.build.Context, p.build.Dockerfile)
