@@ -18,11 +18,11 @@ func TestPushRefusedWhileBuilding(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		const password = "pa55-of-the-test"
 		readOnly := testenv.StartRegistry(t, testenv.RegistryOptions{
-			Auth: testenv.AuthToken, User: "captain", Password: password,
+			Auth: testenv.AuthToken, User: "mate", Password: password,
 			Deny: func(scope string) bool { return strings.HasSuffix(scope, ":push") },
 		})
 		step := marker()
-		c := start(t, append(w.env(), login(t, readOnly.Host, "captain", password)), "run",
+		c := start(t, append(w.env(), login(t, readOnly.Host, "mate", password)), "run",
 			"-t", readOnly.Host+"/acme/app", "-t", w.registry.Host+"/acme/app", "--untested",
 			testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN exec "+step+"\n"))
 		c.exits(6)
@@ -71,7 +71,7 @@ func TestCheckAsksForPermission(t *testing.T) {
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
 	const password = "pa55-of-the-test"
 	private := testenv.StartRegistry(t, testenv.RegistryOptions{
-		Auth: testenv.AuthToken, User: "captain", Password: password,
+		Auth: testenv.AuthToken, User: "mate", Password: password,
 		Deny: func(scope string) bool { return scope == "repository:acme/readonly:push" },
 	})
 	project := testenv.Dir(t, "Dockerfile", plainDockerfile)
@@ -85,7 +85,7 @@ func TestCheckAsksForPermission(t *testing.T) {
 		}
 	}
 
-	env := append(w.env(), login(t, private.Host, "captain", password))
+	env := append(w.env(), login(t, private.Host, "mate", password))
 	private.Forget()
 	start(t, env, args...).exits(0)
 	if begun, ended := private.Count(http.MethodPost, "/acme/app/"), private.Count(http.MethodDelete, "/acme/app/"); begun == 0 || ended < 1 {
