@@ -115,6 +115,9 @@ func JoinRecords(records ...*Record) *Record {
 		for dgst, v := range r.vertices {
 			joined.vertices[digest.Digest(fmt.Sprintf("%d/%s", i, dgst))] = v
 		}
+		for _, w := range r.warnings {
+			joined.warn(&w)
+		}
 		r.mu.Unlock()
 	}
 	return joined
