@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/cmd/buildctl/build"
+	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
@@ -91,6 +94,30 @@ func TestCheckFindsAllThatIsMissing(t *testing.T) {
 			t.Errorf("rules = %q, want %q", rules, want)
 		}
 	})
+}
+
+// An agent that is offered is not missing.
+func TestCheckOfSSH(t *testing.T) {
+	socket := path.Join(t.TempDir(), "agent.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	agent, err := sshprovider.NewSSHAgentProvider([]sshprovider.AgentConfig{{ID: "deploy", Paths: []string{socket}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, testenv.SharedDaemon(t, testenv.Rootless))
+	opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN --mount=type=ssh,id=deploy,required=true true\nRUN --mount=type=ssh,id=other,required=true true\n"))
+	opt.Attachables = append(opt.Attachables, agent)
+	got, err := Check(context.Background(), c, opt, noTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, want := list(got.Missing), []string{"ssh other:3"}; !slices.Equal(list, want) {
+		t.Errorf("missing = %q, want %q", list, want)
+	}
 }
 
 // A granted entitlement is not missing.

@@ -16,7 +16,7 @@ func TestCheckOfSeveralBuilders(t *testing.T) {
 
 	c := start(t, env, append([]string{"check"}, args...)...)
 	c.exits(0)
-	c.says("0 errors, 1 warning in Dockerfile, builder "+addrs[1]+", builder "+addrs[3])
+	c.says("0 errors, 1 warning in Dockerfile, builder " + addrs[1] + ", builder " + addrs[3])
 	if got := c.out.String(); strings.Count(got, "MaintainerDeprecated:") != 1 {
 		t.Errorf("standard output = %q, want one warning", got)
 	}

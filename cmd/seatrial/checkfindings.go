@@ -35,30 +35,41 @@ func findingOf(rule string, err error) finding {
 	return f
 }
 
-// registries asks every repository whether it takes a push.
+// registries asks every repository whether it takes a push: of the image, and of a
+// cache, without which a run goes on.
 func (k *checker) registries(ctx context.Context) {
-	byRepo := map[string][]name.Reference{}
+	repos := map[name.Repository]bool{} // whether the image goes there
+	for _, e := range k.plan.build.CacheExports {
+		if ref, err := name.ParseReference(e.Attrs["ref"]); err == nil && e.Type == "registry" {
+			repos[ref.Context()] = false
+		}
+	}
 	for _, ref := range k.plan.refs {
-		repo := ref.Context().Name()
-		byRepo[repo] = append(byRepo[repo], ref)
+		repos[ref.Context()] = true
 	}
 	var wg sync.WaitGroup
-	for repo, refs := range byRepo {
+	for repo, forImage := range repos {
 		wg.Go(func() {
-			if err := k.mayPush(ctx, repo, refs); err != nil {
-				k.add(findingOf("push", &pushError{err}))
+			err := k.mayPush(ctx, repo)
+			if err == nil {
+				return
 			}
+			f := findingOf("push", &pushError{err})
+			if !forImage {
+				f.rule, f.code = "cache", 0
+			}
+			k.add(f)
 		})
 	}
 	wg.Wait()
 }
 
-func (k *checker) mayPush(ctx context.Context, repo string, refs []name.Reference) error {
+func (k *checker) mayPush(ctx context.Context, repo name.Repository) error {
 	var keychain authn.Keychain = authn.DefaultKeychain
 	if k.plan.debug {
 		keychain = tellingKeychain{keychain, k.stderr}
 	}
-	push, err := registry.NewPush(refs, registry.Options{Keychain: keychain, Attempts: 2})
+	push, err := registry.NewPush([]name.Reference{repo.Tag(name.DefaultTag)}, registry.Options{Keychain: keychain, Attempts: 2})
 	if err != nil {
 		return err
 	}
