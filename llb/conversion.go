@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"sync"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
-	"github.com/moby/buildkit/frontend/dockerfile/linter"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -98,9 +95,8 @@ func (cv *conversion) platforms() []*ocispecs.Platform {
 }
 
 // stages converts the stage called name ("" is the configured target) for every
-// platform. warn is told lint warnings; it is one for all calls, since the
-// converter keeps it where conversions that run side by side share it.
-func (cv *conversion) stages(ctx context.Context, name string, warn linter.LintWarnFunc) ([]*Stage, error) {
+// platform. warn, if not nil, says who is told the lint warnings of each.
+func (cv *conversion) stages(ctx context.Context, name string, warn warnings) ([]*Stage, error) {
 	targets := cv.platforms()
 	out := make([]*Stage, len(targets))
 	eg, ctx := errgroup.WithContext(ctx)
@@ -111,7 +107,9 @@ func (cv *conversion) stages(ctx context.Context, name string, warn linter.LintW
 			if name != "" {
 				opt.Target = name
 			}
-			opt.Warn = warn
+			if warn != nil {
+				opt.Warn = warn(i)
+			}
 			var err error
 			out[i], err = cv.convert(ctx, opt)
 			return err
@@ -166,38 +164,6 @@ func sourceInfo(sm *bkllb.SourceMap) *pb.SourceInfo {
 	return &pb.SourceInfo{
 		Data: sm.Data, Filename: sm.Filename, Language: sm.Language,
 		Definition: sm.Definition.ToPB(),
-	}
-}
-
-// warn passes lint warnings on to the daemon, which puts them into the status
-// stream and the build's history: each once, though stages share instructions and
-// every platform has them all.
-func (cv *conversion) warn(ctx context.Context) linter.LintWarnFunc {
-	var told sync.Map
-	return func(rule, description, url, msg string, location []parser.Range) {
-		if _, again := told.LoadOrStore(fmt.Sprint(rule, msg, location), true); again {
-			return
-		}
-		line := 0
-		if len(location) > 0 {
-			line = location[0].Start.Line
-		}
-		opts := gateway.WarnOpts{
-			Level:      1,
-			SourceInfo: sourceInfo(cv.src.SourceMap),
-			Detail:     [][]byte{[]byte(description)},
-			URL:        url,
-			Range:      pbRanges(location),
-		}
-		short := linter.LintFormatShort(rule, msg, line)
-		if cv.warned != nil {
-			// The daemon loses some of a build that fails right after.
-			cv.warned(&client.VertexWarning{
-				Level: opts.Level, Short: []byte(short), Detail: opts.Detail,
-				URL: url, SourceInfo: opts.SourceInfo, Range: opts.Range,
-			})
-		}
-		cv.src.Warn(ctx, short, opts)
 	}
 }
 

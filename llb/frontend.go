@@ -40,7 +40,7 @@ func Frontend(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	if res, ok, err := cv.subrequest(ctx); ok || err != nil {
 		return res, err
 	}
-	stages, err := cv.stages(ctx, "", cv.warn(ctx))
+	stages, err := cv.stages(ctx, "", cv.firstWarnings(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (t *Trial) convert(ctx context.Context, cv *conversion, extra func([]string
 	}
 	named := make([][]*Stage, len(want))
 	eg, ctx := errgroup.WithContext(ctx)
-	warn := cv.warn(ctx)
+	warn := cv.allWarnings(ctx)
 	eg.Go(func() (err error) {
 		t.Images, err = cv.stages(ctx, "", warn)
 		return err
