@@ -21,6 +21,9 @@
 //		},
 //	})
 //
+// [Check] and [Call] only look: at what a build would lack, and at what a Dockerfile
+// takes and has.
+//
 // It knows nothing of registries; see package registry for the push, and
 // package testsuite for what a test is.
 package llb
