@@ -13,7 +13,7 @@ import (
 func (k *checker) report(std Streams, format string, strict bool) error { //nolint:revive // strict is a switch of the command line
 	hideSecrets(k.found)
 	slices.SortStableFunc(k.found, func(a, b finding) int {
-		return cmp.Or(cmp.Compare(a.level(), b.level()), cmp.Compare(a.file(), b.file()), cmp.Compare(a.line(), b.line()))
+		return cmp.Or(cmp.Compare(a.level(), b.level()), byPlace(a, b))
 	})
 	count, code := map[string]int{}, 0
 	for _, f := range k.found {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -41,6 +42,11 @@ func (f finding) file() string { return f.source.GetInfo().GetFilename() }
 
 // line is the first line that f is about, 0 if there is none.
 func (f finding) line() int { return firstOf(f.source.GetRanges()) }
+
+// byPlace is the order of the files' lines.
+func byPlace(a, b finding) int {
+	return cmp.Or(cmp.Compare(a.file(), b.file()), cmp.Compare(a.line(), b.line()))
+}
 
 func firstOf(ranges []*pb.Range) int {
 	first := 0

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 const (
@@ -22,6 +23,7 @@ func (o *outcome) warnings() []finding {
 		out = append(out, newWarning(w))
 	}
 	hideSecrets(out)
+	slices.SortStableFunc(out, byPlace)
 	return out
 }
 
