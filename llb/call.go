@@ -23,7 +23,7 @@ func Call(ctx context.Context, c *client.Client, opt Options, request string) (m
 	in.attrs["requestid"] = request
 	var answer map[string][]byte
 	err = look(ctx, c, opt, in, func(ctx context.Context, g gateway.Client, _ *session.Session) error {
-		cv, err := openDockerfile(ctx, g)
+		cv, err := openDockerfile(ctx, g, opt)
 		if err != nil {
 			return err
 		}
@@ -70,11 +70,16 @@ func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func
 	return err
 }
 
-// openDockerfile opens a conversion by our own converter.
-func openDockerfile(ctx context.Context, g gateway.Client) (*conversion, error) {
+// openDockerfile opens a conversion by our own converter. A Dockerfile that a
+// frontend image converts is an error, even if opt allows that image.
+func openDockerfile(ctx context.Context, g gateway.Client, opt Options) (*conversion, error) {
 	cv, err := openConversion(ctx, g)
 	if err != nil {
 		return nil, err
 	}
-	return cv, cv.checkSyntax()
+	syn, err := cv.checkSyntax(opt.AllowFrontends)
+	if err == nil && syn.Frontend != "" {
+		err = syn.locate(fmt.Errorf("looking at the Dockerfile: frontend image %s can only be built with, not asked", syn.Asked), sourceInfo(cv.src.SourceMap))
+	}
+	return cv, err
 }

@@ -53,7 +53,7 @@ func Check(ctx context.Context, c *client.Client, opt Options, stages func(have 
 	n := &needs{opt: opt, workers: out.Workers, absent: map[string]error{}}
 	err = look(ctx, c, opt, in, func(ctx context.Context, g gateway.Client, sess *session.Session) error {
 		n.caps = g.BuildOpts().LLBCaps
-		cv, err := openDockerfile(ctx, &lenient{Client: g, absent: n.absent})
+		cv, err := openDockerfile(ctx, &lenient{Client: g, absent: n.absent}, opt)
 		if err != nil {
 			return err
 		}

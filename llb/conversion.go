@@ -24,6 +24,7 @@ type conversion struct {
 	ui      *dockerui.Client
 	src     *dockerui.Source
 	warned  func(*client.VertexWarning) // is told warnings before the daemon is; may be nil
+	foreign *foreign                    // nil: it is our own converter that turns it
 }
 
 // openConversion reads the Dockerfile under the frontend contract: options from
@@ -52,9 +53,12 @@ type Stage struct {
 	// Image is its configuration.
 	Image dockerspec.DockerOCIImage
 
-	result *dockerfile2llb.Result
-	config *dockerui.Config
-	def    *bkllb.Definition
+	result      *dockerfile2llb.Result // of our own converter
+	returned    *returned              // or of a frontend image
+	config      *dockerui.Config
+	def         *bkllb.Definition
+	united      bool // def was changed to load the context of all stages
+	ignoreCache bool // some of it is built anew
 }
 
 // RunOptions are what the build's options say of every RUN instruction: hosts,
@@ -73,7 +77,7 @@ func (s *Stage) RunOptions() []bkllb.RunOption {
 	if s.config.CgroupParent != "" {
 		opts = append(opts, bkllb.WithCgroupParent(s.config.CgroupParent))
 	}
-	if s.result.IsIgnoreCache {
+	if s.ignoreCache {
 		// The steps of the image are the same and their result is not: what
 		// passed on the result of before says nothing of this one.
 		opts = append(opts, bkllb.IgnoreCache)
@@ -97,6 +101,9 @@ func (cv *conversion) platforms() []*ocispecs.Platform {
 // stages converts the stage called name ("" is the configured target) for every
 // platform. warn, if not nil, says who is told the lint warnings of each.
 func (cv *conversion) stages(ctx context.Context, name string, warn warnings) ([]*Stage, error) {
+	if cv.foreign != nil {
+		return cv.foreignStages(ctx, name)
+	}
 	targets := cv.platforms()
 	out := make([]*Stage, len(targets))
 	eg, ctx := errgroup.WithContext(ctx)
@@ -151,7 +158,7 @@ func (cv *conversion) convert(ctx context.Context, opt dockerfile2llb.ConvertOpt
 	return &Stage{
 		Name: opt.Target, Platform: platforms.Normalize(p),
 		State: res.State, Image: *res.Image,
-		result: res, config: &cv.ui.Config, def: def,
+		result: res, config: &cv.ui.Config, def: def, ignoreCache: res.IsIgnoreCache,
 	}, nil
 }
 

@@ -50,11 +50,7 @@ func (l *localFiles) wanted(def *pb.Definition) fileRef {
 	case src == nil:
 		return nil
 	case src.Identifier == "local://"+dockerui.DefaultLocalNameDockerfile:
-		files := fileRef{path.Base(filepath.ToSlash(l.src.Dockerfile)): l.src.Data}
-		if strings.HasPrefix(l.src.IgnoreName, l.src.Dockerfile) {
-			files[path.Base(filepath.ToSlash(l.src.IgnoreName))] = l.src.IgnoreData
-		}
-		return files
+		return l.src.dockerfile()
 	case src.Identifier == "local://"+dockerui.DefaultLocalNameContext && src.Attrs[pb.AttrSharedKeyHint] == dockerignoreHint:
 		files := fileRef{}
 		if l.src.IgnoreName != "" {
@@ -63,6 +59,15 @@ func (l *localFiles) wanted(def *pb.Definition) fileRef {
 		return files
 	}
 	return nil
+}
+
+// dockerfile is the Dockerfile and the ignore file of its own.
+func (s *Source) dockerfile() fileRef {
+	files := fileRef{s.base(): s.Data}
+	if strings.HasPrefix(s.IgnoreName, s.Dockerfile) {
+		files[filepath.Base(s.IgnoreName)] = s.IgnoreData
+	}
+	return files
 }
 
 // fileRef is a few files in memory as a gateway reference.

@@ -117,6 +117,9 @@ func (cv *conversion) mark(name string) string {
 	opts := cv.ui.BuildOpts().Opts
 	var all strings.Builder
 	fmt.Fprintf(&all, "%s\x00%s\x00", name, cv.src.Data)
+	if cv.foreign != nil {
+		fmt.Fprintf(&all, "%s\x00", cv.foreign.image)
+	}
 	for _, k := range slices.Sorted(maps.Keys(opts)) {
 		if k != "no-cache" && k != "cache-imports" {
 			fmt.Fprintf(&all, "%s=%s\x00", k, opts[k])

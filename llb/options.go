@@ -58,6 +58,10 @@ type Options struct {
 	// daemon's configuration allows it too: network.host,
 	// security.insecure, device.
 	Entitlements []string
+	// AllowFrontends are frontend images that may be run in the builder if the
+	// Dockerfile asks for one that is not built in. They can read everything
+	// that the build offers. Default: none.
+	AllowFrontends []AllowedFrontend
 	// Attachables are secrets and SSH agents for RUN --mount.
 	Attachables []session.Attachable
 	// PullCredentials finds the credentials for a host that the build takes

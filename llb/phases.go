@@ -13,9 +13,10 @@ import (
 
 // Phases are what the caller does with a build. All are optional.
 type Phases struct {
-	// Stages is told the Dockerfile's stages, in order, and names those
-	// that Try will ask for. It comes before anything is built; its error
-	// ends the solve.
+	// Stages is told the Dockerfile's stages, the default target last, and
+	// names those that Try will ask for. It comes before anything is built;
+	// its error ends the solve. It is told none if a frontend image
+	// converts the Dockerfile and does not say.
 	Stages func(have []string) (want []string, err error)
 	// Try tries the image. It runs beside the build of the image, whose
 	// vertices it shares. Its error is the verdict: the solve ends with it
@@ -63,6 +64,9 @@ type Result struct {
 	Descriptor ocispecs.Descriptor
 	// Response is what the exporter said of it.
 	Response map[string]string
+	// Syntax is what the Dockerfile asked to be converted by, and what
+	// converted it; zero if it asked for nothing or was not converted.
+	Syntax Syntax
 	// Record is what the daemon reported; it is there on failure too.
 	Record *Record
 	// Passed are the trials that the image has passed, now or before; empty

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/frontend/dockerui"
@@ -64,6 +65,8 @@ func (in *inputs) local(opt Options) error {
 	if err := in.offer(dockerui.DefaultLocalNameContext, src.Dir); err != nil {
 		return fmt.Errorf("opening build context %q: %w", src.Dir, err)
 	}
+	// Our own converter reads it here (localFiles); a frontend image cannot.
+	in.dirs[dockerui.DefaultLocalNameDockerfile] = memoryFS{files: src.dockerfile(), read: time.Now()}
 	return nil
 }
 

@@ -203,7 +203,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 		return nil, nil, err
 	}
 	cv.warned = s.status.warn
-	if err := cv.checkSyntax(); err != nil {
+	if s.result.Syntax, err = cv.chooseFrontend(ctx, c, s.opt.AllowFrontends, s.bases); err != nil {
 		return nil, nil, err
 	}
 	t, err := newTrial(ctx, cv, s.phases.Stages)

@@ -1,6 +1,7 @@
 package llb
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -68,7 +69,7 @@ func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]strin
 func (t *Trial) convert(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) error {
 	var want []string
 	if extra != nil {
-		have, err := stageNames(cv.src.Filename, cv.src.Data)
+		have, err := cv.stageNames(ctx)
 		if err != nil {
 			return err
 		}
@@ -109,10 +110,12 @@ func (t *Trial) uniteContexts() error {
 		}
 	}
 	for _, st := range all {
-		var err error
-		if st.def, err = t.union.apply(st.def); err != nil {
+		united, err := t.union.apply(st.def)
+		if err != nil {
 			return err
 		}
+		st.united = !slices.EqualFunc(st.def.Def, united.Def, bytes.Equal)
+		st.def = united
 	}
 	return nil
 }

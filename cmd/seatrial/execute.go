@@ -41,6 +41,9 @@ func (p *plan) execute(ctx context.Context, std Streams) error {
 	out := &outcome{mode: p.mode, started: time.Now()}
 	err := p.work(ctx, std.Err, out)
 	out.finish(err)
+	if line := out.syntax(); p.debug && line != "" {
+		fmt.Fprintf(std.Err, "debug: %s\n", line)
+	}
 	// The files are written whatever happened: they say what did.
 	err = errors.Join(err, p.writeFiles(out))
 	if !p.quiet {

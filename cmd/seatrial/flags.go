@@ -49,6 +49,7 @@ func buildFlags() []cli.Flag {
 		listFlag(catBuild, "ulimit", "limit of RUN instructions and tests, as `nofile=1024:2048`"),
 		stringFlag(catBuild, "cgroup-parent", "parent `CGROUP` of RUN instructions and tests"),
 		listFlag(catBuild, "allow", "`ENTITLEMENT` that the build may use: network.host, security.insecure or device"),
+		listFlag(catBuild, "allow-frontend", "run the frontend image that # syntax= names if it is `REPO[:TAG|@DIGEST]`; it can read everything the build offers: context, secrets, credentials"),
 		listFlag(catBuild, "cache-from", "look for finished steps in a cache: `type=registry|local|gha|s3|azblob,…`, or a reference"),
 		listFlag(catBuild, "cache-to", "keep finished steps, of tests too, in a cache: `type=registry|local|gha|s3|azblob|inline,…`, or a reference"),
 		boolFlag(catBuild, "pull", "ask the registry for base images even if the builder has them"),
@@ -95,7 +96,7 @@ func outputFlags() []cli.Flag {
 		stringFlag(catOutput, "result-file", "write what happened to `FILE` as JSON"),
 		stringFlag(catOutput, "metadata-file", "write the image's metadata to `FILE`, as buildx does"),
 		stringFlag(catOutput, "iidfile", "write the image's ID to `FILE`"),
-		boolFlag(catOutput, "debug", "show errors with all that led to them, and which credentials were used"),
+		boolFlag(catOutput, "debug", "show errors with all that led to them, which credentials were used, and what converted the Dockerfile"),
 	}
 }
 

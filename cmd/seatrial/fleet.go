@@ -188,6 +188,7 @@ func (f *fleet) sum() error {
 	var failed testsuite.FailedError
 	for _, s := range f.shares {
 		records = append(records, s.result.Record)
+		total.Syntax = s.result.Syntax
 		if s.suite != nil {
 			f.out.addReport(s.suite.Report(s.result.Record))
 		}

@@ -76,6 +76,14 @@ func (o *outcome) built(res *llb.Result) {
 	o.add("build", end.Sub(o.solving))
 }
 
+// syntax says what converted the Dockerfile, if that asked for anything.
+func (o *outcome) syntax() string {
+	if o.result == nil {
+		return ""
+	}
+	return o.result.Syntax.String()
+}
+
 func (o *outcome) finish(err error) {
 	if o.report != nil {
 		o.add("test", o.report.Duration())

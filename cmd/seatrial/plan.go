@@ -285,7 +285,8 @@ func namesFromEnv(getenv func(string) string) []string {
 }
 
 // dockerfile reads a local Dockerfile and finds out what can be known without a
-// builder: that it is there, that it parses, that the stages exist.
+// builder: that it is there, that it may be converted by what it asks for, that it
+// parses, that the stages exist.
 func (p *plan) dockerfile(*cli.Context) error {
 	if llb.IsRemote(p.build.Context) || p.mode == modeCheck {
 		return nil
@@ -293,6 +294,13 @@ func (p *plan) dockerfile(*cli.Context) error {
 	src, err := llb.ReadSource(p.build.Context, p.build.Dockerfile)
 	if err != nil {
 		return sourceError(err, p.build)
+	}
+	syntax, err := src.Syntax(p.build)
+	if err != nil {
+		return err
+	}
+	if syntax.Frontend != "" {
+		return nil // which knows best what stages there are
 	}
 	have, err := src.Stages()
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"github.com/docker/go-units"
 	"github.com/moby/buildkit/util/entitlements"
 	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/llb"
 )
 
 // runOptions are flags about the surroundings of RUN instructions and tests.
@@ -32,7 +34,21 @@ func (p *plan) runOptions(c *cli.Context) error {
 	if err := p.hosts(c.StringSlice("add-host")); err != nil {
 		return err
 	}
+	if err := p.frontends(c.StringSlice("allow-frontend")); err != nil {
+		return err
+	}
 	return p.entitlements(c)
+}
+
+func (p *plan) frontends(values []string) error {
+	for _, v := range values {
+		a, err := llb.ParseAllowedFrontend(v)
+		if err != nil {
+			return usagef("REPO, REPO:TAG or REPO@sha256:… is expected, as docker/dockerfile:1-labs", "--allow-frontend %q: %w", v, err)
+		}
+		p.build.AllowFrontends = append(p.build.AllowFrontends, a)
+	}
+	return nil
 }
 
 // hosts takes docker's NAME:IP, and NAME=IP.

@@ -23,6 +23,7 @@ type testMain struct{ m *testing.M }
 func (t testMain) Run() int { return testenv.Run(t.m) }
 
 func TestMain(m *testing.M) {
+	runFrontend()
 	testscript.Main(testMain{m}, map[string]func(){"seatrial": main})
 }
 
@@ -31,9 +32,10 @@ var kinds = []testenv.Kind{testenv.Root, testenv.Rootless}
 
 // TestScripts tells the user stories of testdata/script, each on a rootful and
 // on a rootless buildkitd, with two registries. In a script, the image "busybox"
-// is there under its own name, $REGISTRY and $OTHER are registries, and
-// BUILDKIT_HOST is set.
+// is there under its own name, $REGISTRY and $OTHER are registries, $FRONTENDS is
+// one that all share, and BUILDKIT_HOST is set.
 func TestScripts(t *testing.T) {
+	frontends := testenv.StartRegistry(t, testenv.RegistryOptions{})
 	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			daemon := testenv.SharedDaemon(t, kind)
@@ -41,20 +43,26 @@ func TestScripts(t *testing.T) {
 				Dir: "testdata/script",
 				Setup: func(e *testscript.Env) error {
 					setUp(e, daemon)
+					e.Setenv("FRONTENDS", frontends.Host)
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits":   cmdExits,
-					"resolve": cmdResolve,
-					"steps":   cmdSteps,
+					"exits":    cmdExits,
+					"frontend": cmdFrontend,
+					"resolve":  cmdResolve,
+					"steps":    cmdSteps,
 				},
 			})
 		})
 	}
 }
 
+// testingKey is where a script's commands find its test.
+type testingKey struct{}
+
 func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 	t := e.T().(testing.TB)
+	e.Values[testingKey{}] = t
 	first, second := testenv.StartRegistry(t, testenv.RegistryOptions{}), testenv.StartRegistry(t, testenv.RegistryOptions{})
 	testenv.Push(t, first.Host+"/library/busybox", testenv.BusyboxImage(t))
 	e.Setenv("REGISTRY", first.Host)
