@@ -53,6 +53,7 @@ type Stage struct {
 	// Image is its configuration.
 	Image dockerspec.DockerOCIImage
 
+	limits      *bkllb.LinuxResources
 	result      *dockerfile2llb.Result // of our own converter
 	returned    *returned              // or of a frontend image
 	config      *dockerui.Config
@@ -76,6 +77,9 @@ func (s *Stage) RunOptions() []bkllb.RunOption {
 	}
 	if s.config.CgroupParent != "" {
 		opts = append(opts, bkllb.WithCgroupParent(s.config.CgroupParent))
+	}
+	if s.limits != nil {
+		opts = append(opts, bkllb.WithLinuxResources(*s.limits))
 	}
 	if s.ignoreCache {
 		// The steps of the image are the same and their result is not: what
@@ -157,7 +161,7 @@ func (cv *conversion) convert(ctx context.Context, opt dockerfile2llb.ConvertOpt
 	}
 	return &Stage{
 		Name: opt.Target, Platform: platforms.Normalize(p),
-		State: res.State, Image: *res.Image,
+		State: res.State, Image: *res.Image, limits: cv.limits(),
 		result: res, config: &cv.ui.Config, def: def, ignoreCache: res.IsIgnoreCache,
 	}, nil
 }

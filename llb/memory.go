@@ -114,7 +114,7 @@ func (s *solve) memorize(ctx context.Context, t *Trial) {
 
 // mark names a trial of this Dockerfile with these options for the history.
 func (cv *conversion) mark(name string) string {
-	opts := cv.ui.BuildOpts().Opts
+	opts := unattested(cv.ui.BuildOpts().Opts)
 	var all strings.Builder
 	fmt.Fprintf(&all, "%s\x00%s\x00", name, cv.src.Data)
 	if cv.foreign != nil {

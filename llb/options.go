@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client"
+	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
+	policypb "github.com/moby/buildkit/sourcepolicy/pb"
 )
 
 // Options says what to build and with what. The zero value builds ./Dockerfile
@@ -54,6 +56,9 @@ type Options struct {
 	Ulimits []string
 	// CgroupParent is the parent cgroup of RUN instructions and tests.
 	CgroupParent string
+	// Resources limit what RUN instructions and tests may take, each by
+	// itself. A daemon that cannot limit them is an error. Default: no limits.
+	Resources bkllb.LinuxResources
 	// Entitlements are what the build may do beyond the usual, if the
 	// daemon's configuration allows it too: network.host,
 	// security.insecure, device.
@@ -84,6 +89,13 @@ type Options struct {
 	// cache. It is asked once at most, and only if PassedDir does not know of
 	// a trial that need not run. Default: nothing is known elsewhere.
 	Recall func(context.Context) []Passes
+	// Attestations are what the daemon attests of the image: parameters, as
+	// "mode=max", by type, "provenance" or "sbom". An image with any is an
+	// index. Default: nothing.
+	Attestations map[string]string
+	// SourcePolicy allows, denies and replaces sources of image and tests.
+	// Default: all are allowed.
+	SourcePolicy *policypb.Policy
 	// ExportAttrs go to BuildKit's image exporter as they are.
 	ExportAttrs map[string]string
 	// Redact is given every piece of output of a step before anyone sees
@@ -133,6 +145,10 @@ func (o Options) attrs() map[string]string {
 	}
 	if o.CgroupParent != "" {
 		attrs["cgroup-parent"] = o.CgroupParent
+	}
+	maps.Copy(attrs, limitAttrs(o.Resources))
+	for typ, params := range o.Attestations {
+		attrs["attest:"+typ] = params
 	}
 	if o.Pull {
 		attrs["image-resolve-mode"] = "pull"

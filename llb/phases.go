@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	contentapi "github.com/containerd/containerd/api/services/content/v1"
+	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -43,6 +44,7 @@ type Shipment struct {
 	materialize func(context.Context) error
 	verdict     *future[struct{}]
 	release     func()
+	export      func(context.Context, []client.ExportEntry) error
 }
 
 // Verdict waits until the image has been tried and returns nil if it passed.
@@ -54,8 +56,8 @@ func (s *Shipment) Verdict(ctx context.Context) error {
 // Materialize has the daemon fetch every layer of the image into Content.
 func (s *Shipment) Materialize(ctx context.Context) error { return s.materialize(ctx) }
 
-// Release says that no more will be read from Content, and Materialize not be
-// called. It spares the end of Ship the wait for the trial's build to be over.
+// Release says that no more will be read from Content, and Materialize and Export
+// not be called. It spares the end of Ship the wait for the trial's build to be over.
 func (s *Shipment) Release() { s.release() }
 
 // Result is what a solve came to.
@@ -67,6 +69,8 @@ type Result struct {
 	// Syntax is what the Dockerfile asked to be converted by, and what
 	// converted it; zero if it asked for nothing or was not converted.
 	Syntax Syntax
+	// Ref names the image's build in the daemon's history.
+	Ref string
 	// Record is what the daemon reported; it is there on failure too.
 	Record *Record
 	// Passed are the trials that the image has passed, now or before; empty

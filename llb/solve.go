@@ -8,6 +8,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/identity"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
@@ -47,11 +48,11 @@ type solve struct {
 	result Result
 
 	base     client.SolveOpt
-	trial    *future[*Trial]   // the converted Dockerfile
-	held     *future[*Trial]   // the same once the trial build keeps the image alive
-	verdict  *future[struct{}] // what Try said
-	exported *future[ocispecs.Descriptor]
-	release  *future[struct{}] // set when the trial build need not hold the image any longer
+	trial    *future[*Trial]              // the converted Dockerfile
+	held     *future[*Trial]              // the same once the trial build keeps the image alive
+	verdict  *future[struct{}]            // what Try said
+	exported *future[ocispecs.Descriptor] // without attestations
+	release  *future[struct{}]            // set when the trial build need not hold the image any longer
 
 	memorizing sync.WaitGroup
 	mu         sync.Mutex
@@ -66,13 +67,14 @@ var errOver = errors.New("the other half of the build has failed")
 
 func (s *solve) run(ctx context.Context) error {
 	s.bases.announceCaches(s.opt)
+	s.bases.announcePolicy(s.opt.SourcePolicy)
 	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.bases, s.finalize(ctx))
 	if err != nil {
 		return err
 	}
 	defer closeSession()
 	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true, AllowedEntitlements: s.opt.Entitlements,
-		CacheImports: s.opt.CacheImports}
+		CacheImports: s.opt.CacheImports, SourcePolicy: s.opt.SourcePolicy}
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -145,6 +147,8 @@ func (s *solve) buildImage(ctx context.Context) error {
 	opt := s.base
 	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
 	opt.EnableSessionExporter = true
+	opt.Ref = identity.NewID()
+	s.result.Ref = opt.Ref
 	attrs := map[string]string{}
 	maps.Copy(attrs, s.opt.ExportAttrs)
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
@@ -206,6 +210,9 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if s.result.Syntax, err = cv.chooseFrontend(ctx, c, s.opt.AllowFrontends, s.bases); err != nil {
 		return nil, nil, err
 	}
+	if err := cv.checkLimits(); err != nil {
+		return nil, nil, err
+	}
 	t, err := newTrial(ctx, cv, s.phases.Stages)
 	if err != nil {
 		return nil, nil, err
@@ -222,7 +229,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 
 func (s *solve) buildTrial(ctx context.Context) error {
 	opt := s.base
-	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
+	opt.FrontendAttrs = unattested(s.inputs.attrs)
 	// The image build is what the daemon's history should show, once; a
 	// record costs the daemon several syncs of its disk.
 	opt.Internal = s.phases.Ship != nil
@@ -329,15 +336,20 @@ func (s *solve) send(ctx context.Context, resp map[string]string) error {
 	s.mu.Unlock()
 	defer close(s.shipEnded)
 	desc, err := descriptor(resp)
+	var tried ocispecs.Descriptor
+	if err == nil {
+		tried, err = s.subject(ctx, desc)
+	}
 	if err != nil {
 		s.exported.fail(err)
 	} else {
-		s.exported.set(desc)
+		s.exported.set(tried)
 		s.result.Descriptor, s.result.Response = desc, resp
 		err = s.phases.Ship(ctx, &Shipment{
 			Descriptor: desc, Response: resp,
 			Content: s.client.ContentClient(), Bases: s.bases.all(),
 			verdict: s.verdict, materialize: s.materialize, release: func() { s.release.set(struct{}{}) },
+			export: s.export,
 		})
 	}
 	if err != nil {

@@ -26,7 +26,7 @@ func checkCommand(std Streams) *cli.Command {
 			"entitlements and platforms that are missing; no test; a registry that refuses the push.\n\n" +
 			"The findings are the result, on standard output. The exit code is what a run would\n" +
 			"have ended with, the lowest if there are several; warnings alone are 0.",
-		Flags: slices.Concat([]cli.Flag{tagFlag()}, buildFlags(), imageFlags(), testFlags(),
+		Flags: slices.Concat(destinationFlags("that a run would push to", "is left out: the references of -t are checked"), buildFlags(), imageFlags(), testFlags(),
 			[]cli.Flag{boolFlag(catTest, "untested", "no tests are needed")}, builderFlags(), []cli.Flag{
 				&cli.StringFlag{Category: catOutput, Name: "format", Usage: "`FORMAT` of the findings: text or json", Value: "text", EnvVars: env("format")},
 				boolFlag(catOutput, "fail-on-warning", "take warnings for errors (exit 3)"),

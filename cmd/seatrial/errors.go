@@ -94,6 +94,7 @@ func exitCode(err error) int {
 		push    *pushError
 		build   *buildError
 		check   *checkError
+		output  *outputError
 		signal  *signalError
 	)
 	switch {
@@ -118,7 +119,7 @@ func exitCode(err error) int {
 		return exitPartial
 	case errors.As(err, &push):
 		return exitPush
-	case errors.As(err, &build):
+	case errors.As(err, &build), errors.As(err, &output):
 		return exitBuild
 	default:
 		return exitUnexpected

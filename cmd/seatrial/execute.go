@@ -38,8 +38,8 @@ func execute(c *cli.Context, std Streams, m mode) error {
 }
 
 func (p *plan) execute(ctx context.Context, std Streams) error {
-	out := &outcome{mode: p.mode, started: time.Now()}
-	err := p.work(ctx, std.Err, out)
+	out := &outcome{mode: p.mode, names: p.imageNames(), started: time.Now()}
+	err := p.work(ctx, std, out)
 	out.finish(err)
 	if line := out.syntax(); p.debug && line != "" {
 		fmt.Fprintf(std.Err, "debug: %s\n", line)
@@ -50,7 +50,7 @@ func (p *plan) execute(ctx context.Context, std Streams) error {
 		out.summary(std.Err)
 	}
 	out.failures(std.Err)
-	for _, line := range out.results() {
+	for _, line := range p.results(out) {
 		if _, werr := fmt.Fprintln(std.Out, line); werr != nil {
 			err = errors.Join(err, fmt.Errorf("printing the result: %w", werr))
 		}
@@ -59,7 +59,8 @@ func (p *plan) execute(ctx context.Context, std Streams) error {
 }
 
 // work connects to a builder and has it build, test and ship.
-func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
+func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
+	stderr := std.Err
 	uploads := &uploads{}
 	ship, ctx, err := p.startShipping(ctx, uploads, stderr)
 	if err != nil {
@@ -90,25 +91,24 @@ func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
 	build.Recall = p.recallPasses
+	d := &delivery{plan: p, stdout: std.Out, out: out, display: display}
 	if len(shares) > 1 {
-		return newFleet(p, shares, ship, out, display).run(ctx, build)
+		return newFleet(p, shares, ship, d).run(ctx, build)
 	}
-	return p.solve(ctx, shares[0], build, ship, out, display)
+	return p.solve(ctx, shares[0], build, ship, d)
 }
 
 // solve has one builder do all of it.
-func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shipping, out *outcome, display *display) error {
+func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shipping, d *delivery) error {
+	out := d.out
 	out.builder, build.Platforms, build.Index = s.builder, s.platforms, p.indexWanted
 	ph := p.phases(p.suite)
 	ph.Ship = func(ctx context.Context, image *llb.Shipment) error {
 		out.exported()
-		if p.mode == modeRun {
+		if p.outputs.push {
 			defer out.phase("push")()
-			return ship.ship(ctx, image, out, display)
 		}
-		// Exported all the same: only so an image has a digest to be known by.
-		image.Release()
-		return image.Verdict(ctx)
+		return ship.ship(ctx, image, d)
 	}
 	res, err := llb.Solve(ctx, s.builder.Client, build, ph)
 	if err == nil && res.CacheErr == nil {
@@ -166,6 +166,7 @@ func (p *plan) classify(err error, builder *buildkitd.Builder, rec *llb.Record) 
 	var (
 		failed *testsuite.FailedError
 		push   *pushError
+		output *outputError
 		usage  *usageError
 		signal *signalError
 		syntax *llb.SyntaxError
@@ -178,7 +179,7 @@ func (p *plan) classify(err error, builder *buildkitd.Builder, rec *llb.Record) 
 		return err
 	case lost(err) && !answers(builder):
 		return &lostError{addr: builder.Addr, err: err}
-	case errors.As(err, &push):
+	case errors.As(err, &push), errors.As(err, &output):
 		return err
 	default:
 		failed := &buildError{err: err}

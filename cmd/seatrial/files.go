@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +33,7 @@ type resultDocument struct {
 	Untested      []string          `json:"untestedPlatforms,omitempty"`
 	References    []resultReference `json:"references"`
 	Warnings      []resultWarning   `json:"warnings"`
+	Outputs       []resultOutput    `json:"outputs"`
 }
 
 type resultBuilder struct {
@@ -75,6 +75,12 @@ type resultReference struct {
 	Moved     bool   `json:"moved"` // false: the tag named this digest before
 }
 
+// resultOutput was written. Its destination is - for standard output.
+type resultOutput struct {
+	Type        string `json:"type"`
+	Destination string `json:"destination"`
+}
+
 func (m mode) String() string {
 	return map[mode]string{modeBuild: "build", modeTest: "test", modeRun: "run", modeCheck: "check"}[m]
 }
@@ -83,7 +89,7 @@ func (o *outcome) document() resultDocument {
 	doc := resultDocument{
 		SchemaVersion: resultSchema, Version: version, Command: o.mode.String(),
 		Started: o.started.UTC(), Seconds: o.duration.Seconds(), ExitCode: exitCode(o.err),
-		Phases: []resultPhase{}, Tests: []resultTest{}, References: []resultReference{},
+		Phases: []resultPhase{}, Tests: []resultTest{}, References: []resultReference{}, Outputs: []resultOutput{},
 		Warnings: []resultWarning{},
 	}
 	if o.err != nil {
@@ -120,6 +126,9 @@ func (o *outcome) document() resultDocument {
 	}
 	for _, f := range o.warnings() {
 		doc.Warnings = append(doc.Warnings, f.document())
+	}
+	for _, w := range o.wrote {
+		doc.Outputs = append(doc.Outputs, resultOutput{w.kind, w.dest})
 	}
 	return doc
 }
@@ -162,30 +171,6 @@ func (p *plan) writeFiles(o *outcome) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// metadata is what buildx writes: the exporter's response, with what is
-// base64-coded JSON there as JSON.
-func (o *outcome) metadata() map[string]any {
-	out := map[string]any{}
-	for k, v := range o.result.Response {
-		out[k] = v
-		dt, err := base64.StdEncoding.DecodeString(v)
-		if err == nil && len(dt) > 0 && dt[0] == '{' && json.Valid(dt) {
-			out[k] = json.RawMessage(dt)
-		}
-	}
-	names := ""
-	for i, p := range o.pushed {
-		if i > 0 {
-			names += ","
-		}
-		names += canonical(p.Reference)
-	}
-	if names != "" {
-		out[exptypes.ExporterImageNameKey] = names
-	}
-	return out
 }
 
 // imageID is the digest of the configuration where there is one, as in docker.

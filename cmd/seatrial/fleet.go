@@ -20,11 +20,11 @@ import (
 // fleet has several builders make one image, an index of what each of them made. No
 // builder ends its share, and lets go of the layers, before the tags have moved.
 type fleet struct {
-	plan    *plan
-	shares  []*share
-	ship    *shipping
-	out     *outcome
-	display *display
+	plan     *plan
+	shares   []*share
+	ship     *shipping
+	out      *outcome
+	delivery *delivery
 
 	arrived chan struct{} // once for each share that passed and was uploaded
 	over    chan struct{} // closed when the tags have moved, or nothing will move
@@ -33,14 +33,14 @@ type fleet struct {
 	index   *llb.Result // the whole, once it was put together
 }
 
-func newFleet(p *plan, shares []*share, ship *shipping, out *outcome, display *display) *fleet {
+func newFleet(p *plan, shares []*share, ship *shipping, d *delivery) *fleet {
 	for _, s := range shares {
 		if p.suite != nil {
 			s.suite = &testsuite.Suite{Tests: slices.Clone(p.suite.Tests), Target: p.suite.Target, Platforms: p.suite.Platforms}
 		}
 	}
 	return &fleet{
-		plan: p, shares: shares, ship: ship, out: out, display: display,
+		plan: p, shares: shares, ship: ship, out: d.out, delivery: d,
 		arrived: make(chan struct{}, len(shares)), over: make(chan struct{}),
 	}
 }
@@ -94,7 +94,7 @@ func (f *fleet) phases(s *share) llb.Phases {
 		if err := f.bring(ctx, image, artifact); err != nil {
 			return err
 		}
-		s.artifact = artifact
+		s.image, s.artifact = image, artifact
 		f.arrived <- struct{}{}
 		select {
 		case <-f.over:
@@ -109,15 +109,11 @@ func (f *fleet) phases(s *share) llb.Phases {
 // bring uploads one builder's blobs while its tests run, and returns when they have
 // passed.
 func (f *fleet) bring(ctx context.Context, image *llb.Shipment, artifact registry.Artifact) error {
-	if f.plan.mode != modeRun {
-		image.Release()
-		return image.Verdict(ctx)
-	}
 	push, err := f.ship.another()
 	if err != nil {
 		return err
 	}
-	return f.ship.send(ctx, push, image, artifact)
+	return f.ship.send(ctx, push, image, artifact, f.delivery)
 }
 
 // finish puts the index together when every share has arrived, and moves the tags.
@@ -134,8 +130,9 @@ func (f *fleet) finish(ctx context.Context) {
 
 func (f *fleet) commit(ctx context.Context) error {
 	parts := make([]registry.Artifact, len(f.shares))
+	images := make([]*llb.Shipment, len(f.shares))
 	for i, s := range f.shares {
-		parts[i] = s.artifact
+		parts[i], images[i] = s.artifact, s.image
 	}
 	whole, err := registry.Combine(parts...)
 	if err != nil {
@@ -144,11 +141,13 @@ func (f *fleet) commit(ctx context.Context) error {
 	if f.index, err = indexResult(whole); err != nil {
 		return err
 	}
-	if f.plan.mode != modeRun {
-		return nil
+	if err := f.delivery.deliver(ctx, images, whole); err != nil {
+		return err
 	}
-	defer f.out.phase("push")()
-	err = f.ship.commit(ctx, whole, f.out, f.display)
+	if f.plan.outputs.push {
+		defer f.out.phase("push")()
+	}
+	err = f.ship.commit(ctx, whole, f.delivery)
 	f.ship.uploads.end(err)
 	return err
 }

@@ -17,6 +17,7 @@ import (
 // output only read, so that they cannot disagree.
 type outcome struct {
 	mode     mode
+	names    []string // the image's, in outputs
 	started  time.Time
 	duration time.Duration
 	err      error
@@ -26,6 +27,7 @@ type outcome struct {
 	result   *llb.Result
 	report   *testsuite.Report
 	pushed   []registry.Pushed
+	wrote    []output
 	shown    bool // failed steps' output was shown as it came
 	mu       sync.Mutex
 	phases   []phase
@@ -111,9 +113,12 @@ func (o *outcome) close() error {
 	return errors.Join(errs...)
 }
 
-// results are the lines for standard output.
-func (o *outcome) results() []string {
-	if o.mode == modeBuild {
+// results are the lines for standard output, which may be an output itself.
+func (p *plan) results(o *outcome) []string {
+	if p.outputs.stdout() {
+		return nil
+	}
+	if o.mode == modeBuild && !p.outputs.push {
 		if o.err == nil && o.result != nil {
 			return []string{o.result.Descriptor.Digest.String()}
 		}

@@ -35,7 +35,9 @@ type plan struct {
 	mode     mode
 	build    llb.Options
 	suite    *testsuite.Suite // nil: nothing is tested
-	refs     []name.Reference
+	refs     []name.Reference // the image's names; pushed to if outputs.push
+	tagged   bool             // they come from -t
+	outputs  *outputSet
 	addrs    []string // of builders, one at least
 	builder  buildkitd.Options
 	progress string
@@ -69,7 +71,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.exportOptions, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
 		if err := step(c); err != nil {
 			return nil, err
 		}
@@ -83,6 +85,8 @@ func (p *plan) output(*cli.Context) error {
 	}
 	switch p.progress {
 	case "auto", "tty", "plain", "rawjson", "quiet":
+	case "none": // buildx's other name
+		p.progress = "quiet"
 	default:
 		return usagef("", "--progress %q is not one of auto, tty, plain, rawjson, quiet", p.progress)
 	}
@@ -234,34 +238,63 @@ func (p *plan) testPlatforms(values []string) error {
 	return nil
 }
 
-// names finds where to push to: -t, or the environment as the builder scripts of
-// old had it.
+// names finds the image's names, which are where to push to: -t, those of outputs,
+// or the environment as the builder scripts of old had it.
 func (p *plan) names(c *cli.Context) error {
-	if p.mode != modeRun && p.mode != modeCheck {
-		return nil
-	}
 	tags := c.StringSlice("tag")
-	if len(tags) == 0 {
+	if len(tags) == 0 && (p.outputs.push || p.outputs.stored) {
+		tags = p.outputs.names
+	}
+	if len(tags) == 0 && (p.outputs.push || p.mode == modeCheck) {
 		tags = namesFromEnv(os.Getenv)
 	}
-	if len(tags) == 0 && p.mode == modeRun {
+	if len(tags) == 0 && p.outputs.push {
 		return usagef("name it with -t REGISTRY/REPOSITORY:TAG, or by ACCOUNT, IMAGE and TAG in the environment (and REGISTRY); seatrial test pushes nothing and needs no name",
 			"there is no name to push the image to")
 	}
-	for _, t := range tags {
-		if at := strings.LastIndex(t, "@"); at >= 0 && !strings.HasPrefix(t[at:], "@sha") {
-			return usagef("credentials come from docker login", "a reference has no user name or password: …%s", t[at:])
+	var err error
+	if p.refs, err = p.references(tags); err != nil {
+		return err
+	}
+	p.tagged = c.IsSet("tag")
+	p.storeNames()
+	for _, o := range p.outputs.files {
+		if _, err := p.namesOf(o); err != nil {
+			return err
 		}
-		ref, err := name.ParseReference(t, name.WeakValidation)
-		if err != nil {
-			return usagef("a reference looks like registry.example.com/team/app:1.2", "invalid reference %q: %w", t, err)
-		}
-		if _, ok := ref.(name.Digest); ok {
-			return usagef("push to a tag; the digest is printed", "reference %q names a digest, which only the image's content can decide", t)
-		}
-		p.refs = append(p.refs, ref)
 	}
 	return nil
+}
+
+// references parses the names of an image.
+func (p *plan) references(names []string) ([]name.Reference, error) {
+	opts := []name.Option{name.WeakValidation}
+	if p.outputs.http {
+		opts = append(opts, name.Insecure)
+	}
+	var refs []name.Reference
+	for _, t := range names {
+		if at := strings.LastIndex(t, "@"); at >= 0 && !strings.HasPrefix(t[at:], "@sha") {
+			return nil, usagef("credentials come from docker login", "a reference has no user name or password: …%s", t[at:])
+		}
+		ref, err := name.ParseReference(t, opts...)
+		if err != nil {
+			return nil, usagef("a reference looks like registry.example.com/team/app:1.2", "invalid reference %q: %w", t, err)
+		}
+		if _, ok := ref.(name.Digest); ok {
+			return nil, usagef("push to a tag; the digest is printed", "reference %q names a digest, which only the image's content can decide", t)
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+// namesOf are the image's names in one output: its own if -t says nothing.
+func (p *plan) namesOf(o output) ([]name.Reference, error) {
+	if own := o.attrs["name"]; !p.tagged && own != "" {
+		return p.references(strings.Split(own, ","))
+	}
+	return p.refs, nil
 }
 
 // namesFromEnv is [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest.

@@ -23,6 +23,7 @@ type share struct {
 	platforms []string
 	suite     *testsuite.Suite // nil: nothing is tested
 	result    *llb.Result
+	image     *llb.Shipment
 	artifact  registry.Artifact
 }
 

@@ -38,7 +38,7 @@ func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Wr
 		connected: make(chan struct{}), begun: make(chan struct{}),
 	}
 	s.begin = sync.OnceFunc(func() { close(s.begun) })
-	if p.mode != modeRun {
+	if !p.outputs.push {
 		return s, ctx, nil
 	}
 	var keychain authn.Keychain = authn.DefaultKeychain
@@ -71,18 +71,28 @@ func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Wr
 	return s, ctx, nil
 }
 
-// ship uploads while tests run, and moves tags when they have passed.
-func (s *shipping) ship(ctx context.Context, image *llb.Shipment, out *outcome, display *display) error {
-	artifact, err := s.load(ctx, image, out.builder)
+// ship uploads while tests run, writes outputs when they have passed, and then moves
+// tags: an output that cannot be written costs no tag. Without either, the image was
+// exported all the same: only so it has a digest to be known by.
+func (s *shipping) ship(ctx context.Context, image *llb.Shipment, d *delivery) error {
+	if s.push == nil && !d.any() {
+		image.Release()
+		return image.Verdict(ctx)
+	}
+	artifact, err := s.load(ctx, image, d.out.builder)
 	if err != nil {
 		return err
 	}
-	if err := s.send(ctx, s.push, image, artifact); err != nil {
-		s.uploads.end(err)
+	err = s.send(ctx, s.push, image, artifact, d)
+	s.uploads.end(err)
+	if err != nil {
 		return err
 	}
-	s.uploads.end(nil)
-	return s.commit(ctx, artifact, out, display)
+	if err := d.deliver(ctx, []*llb.Shipment{image}, artifact); err != nil {
+		return err
+	}
+	image.Release()
+	return s.commit(ctx, artifact, d)
 }
 
 func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *buildkitd.Builder) (registry.Artifact, error) {
@@ -91,14 +101,21 @@ func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *build
 	artifact, err := registry.Load(ctx, store, image.Descriptor, registry.LoadOptions{
 		Bases: bases(image.Bases), Materialize: image.Materialize,
 	})
+	if err != nil && s.push == nil {
+		return nil, &outputError{err}
+	}
 	if err != nil {
 		return nil, &pushError{err}
 	}
 	return artifact, nil
 }
 
-// another is a push to the same references, to be used beside the first one.
+// another is a push to the same references, to be used beside the first one; nil if
+// nothing is pushed.
 func (s *shipping) another() (*registry.Push, error) {
+	if s.push == nil {
+		return nil, nil
+	}
 	push, err := registry.NewPush(s.refs, s.options)
 	if err != nil {
 		return nil, &pushError{err}
@@ -106,24 +123,32 @@ func (s *shipping) another() (*registry.Push, error) {
 	return push, nil
 }
 
-// send uploads the blobs, and returns when the image has passed.
-func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
-	s.begin()
-	select {
-	case <-s.connected:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// send uploads the blobs, if there is a push, and returns when the image has passed.
+func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact, d *delivery) error {
+	if push != nil {
+		s.begin()
+		select {
+		case <-s.connected:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := uploadWatching(ctx, push, image, artifact); err != nil {
+			return err
+		}
 	}
-	if err := uploadWatching(ctx, push, image, artifact); err != nil {
-		return err
+	if !d.any() {
+		image.Release()
 	}
-	image.Release()
 	return image.Verdict(ctx)
 }
 
-// commit moves the tags.
-func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, out *outcome, display *display) error {
-	done := display.step(fmt.Sprintf("[push] tagging %s", plural(len(s.refs), "reference")))
+// commit moves the tags, if there is a push.
+func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *delivery) error {
+	if s.push == nil {
+		return nil
+	}
+	out := d.out
+	done := d.display.step(fmt.Sprintf("[push] tagging %s", plural(len(s.refs), "reference")))
 	pushed, err := s.push.Commit(ctx, artifact)
 	done(err)
 	out.pushed = pushed

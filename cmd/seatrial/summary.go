@@ -34,6 +34,11 @@ func (o *outcome) summary(w io.Writer) {
 		}
 	} else if o.mode == modeRun {
 		row(w, "tested", "nothing (--untested)", "")
+	} else if len(o.pushed) > 0 {
+		row(w, "tested", "nothing: seatrial build runs no tests", "")
+	}
+	for _, f := range o.wrote {
+		row(w, "wrote", short(f.typed, 60), "")
 	}
 	for _, p := range o.pushed {
 		what := "tag moved"
@@ -124,7 +129,7 @@ func (o *outcome) timing() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	parts := make([]string, 0, len(o.phases))
-	for _, want := range []string{"connect", "build", "test", "push"} {
+	for _, want := range []string{"connect", "build", "test", "output", "push"} {
 		for _, p := range o.phases {
 			if p.Name == want {
 				parts = append(parts, fmt.Sprintf("%s %s", p.Name, seconds(p.Duration)))
