@@ -142,11 +142,15 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// storeNames are the image's names in the builder's own store, where one is asked
-// for. Nothing is pushed by them.
-func (p *plan) storeNames() {
-	if !p.outputs.stored || len(p.refs) == 0 {
+// exportNames tells BuildKit the image's names where it needs them: to put the image
+// into the builder's own store, and to attest something of it. Nothing is pushed by
+// them.
+func (p *plan) exportNames() {
+	if len(p.refs) == 0 || !p.outputs.stored && len(p.build.Attestations) == 0 {
 		return
+	}
+	if !p.outputs.stored {
+		p.build.ExportAttrs[string(exptypes.OptKeyStore)] = "false"
 	}
 	var names []string
 	for _, ref := range p.refs {

@@ -257,7 +257,7 @@ func (p *plan) names(c *cli.Context) error {
 		return err
 	}
 	p.tagged = c.IsSet("tag")
-	p.storeNames()
+	p.exportNames()
 	for _, o := range p.outputs.files {
 		if _, err := p.namesOf(o); err != nil {
 			return err

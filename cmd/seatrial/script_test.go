@@ -32,8 +32,9 @@ var kinds = []testenv.Kind{testenv.Root, testenv.Rootless}
 
 // TestScripts tells the user stories of testdata/script, each on a rootful and
 // on a rootless buildkitd, with two registries. In a script, the image "busybox"
-// is there under its own name, $REGISTRY and $OTHER are registries, $FRONTENDS is
-// one that all share, and BUILDKIT_HOST is set.
+// is there under its own name, $REGISTRY and $OTHER are registries, the latter an
+// old one without a referrers API, $FRONTENDS is one that all share, $BUILDCTL is
+// BuildKit's own client, and BUILDKIT_HOST is set.
 func TestScripts(t *testing.T) {
 	frontends := testenv.StartRegistry(t, testenv.RegistryOptions{})
 	for _, kind := range kinds {
@@ -63,11 +64,12 @@ type testingKey struct{}
 func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 	t := e.T().(testing.TB)
 	e.Values[testingKey{}] = t
-	first, second := testenv.StartRegistry(t, testenv.RegistryOptions{}), testenv.StartRegistry(t, testenv.RegistryOptions{})
+	first, second := testenv.StartRegistry(t, testenv.RegistryOptions{}), testenv.StartDebianRegistry(t)
 	testenv.Push(t, first.Host+"/library/busybox", testenv.BusyboxImage(t))
 	e.Setenv("REGISTRY", first.Host)
 	e.Setenv("OTHER", second.Host)
 	e.Setenv("BUILDKIT_HOST", daemon.Addr)
+	e.Setenv("BUILDCTL", testenv.Binary(t, "buildctl"))
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("DOCKER_CONFIG", e.WorkDir)
 	e.Setenv("SEATRIAL_BUILD_CONTEXT", "busybox=docker-image://"+first.Host+"/library/busybox")
