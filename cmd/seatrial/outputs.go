@@ -51,16 +51,16 @@ func parseOutput(v string) (output, error) {
 	o := output{typed: v, attrs: map[string]string{}}
 	fields, err := csvvalue.Fields(v, nil)
 	switch {
+	case v == "":
+		return o, usagef("a directory, or type=TYPE,dest=FILE", "--output is empty")
 	case err != nil:
 		return o, usagef("", "--output %q: %w", v, err)
 	case v == stdout:
 		o.kind, o.dest = client.ExporterTar, stdout
 		return o, nil
-	case v == "":
-		return o, usagef("a directory, or type=TYPE,dest=FILE", "--output is empty")
 	case len(fields) == 1 && !strings.HasPrefix(v, "type="):
-		o.kind, o.dest, o.dir = client.ExporterLocal, v, true
-		return o, nil
+		o.kind, o.dest = client.ExporterLocal, v
+		return o, o.check()
 	}
 	for _, field := range fields {
 		key, value, ok := strings.Cut(field, "=")
@@ -90,6 +90,9 @@ func (o *output) check() error {
 	}
 	if _, ok := o.attrs["output"]; ok {
 		return usagef("", "--output %q: the destination is dest, not output", o.typed)
+	}
+	if o.is("push-by-digest") {
+		return usagef("push to a tag: it is moved last, and the digest is printed", "--output %q: seatrial pushes nothing without a name (push-by-digest)", o.typed)
 	}
 	switch o.kind {
 	case client.ExporterLocal:
