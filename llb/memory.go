@@ -26,7 +26,7 @@ const keyPassed = "seatrial.passed"
 // Passes are trials that an image is known to have passed. Its JSON is the value of
 // keyPassed, and what is kept beside caches.
 type Passes struct {
-	// Image is the manifest or index.
+	// Image is the manifest or index, without what is attested of it.
 	Image digest.Digest `json:"image"`
 	// Marks name the trials, each with the Dockerfile and the options that it
 	// belongs to.

@@ -107,7 +107,8 @@ func (s *solve) run(ctx context.Context) error {
 	// it well, or was lost then, undoes nothing.
 	if imageErr == nil && trialErr == nil || s.arrived() {
 		if t, err := s.trial.get(ctx); err == nil {
-			s.result.Passed = Passes{s.result.Descriptor.Digest, t.passes()}
+			image, _ := s.exported.get(ctx) // it is there, like the trial
+			s.result.Passed = Passes{image.Digest, t.passes()}
 		}
 		s.result.CacheErr = s.exportCaches(ctx)
 		return nil

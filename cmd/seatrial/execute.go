@@ -114,6 +114,9 @@ func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shi
 	if err == nil && res.CacheErr == nil {
 		res.CacheErr = p.keepPasses(ctx, res.Passed)
 	}
+	if s.result = res; err == nil {
+		out.builds = append(out.builds, s)
+	}
 	out.built(res)
 	if p.suite != nil {
 		out.addReport(p.suite.Report(res.Record))

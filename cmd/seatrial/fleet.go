@@ -188,6 +188,9 @@ func (f *fleet) sum() error {
 	for _, s := range f.shares {
 		records = append(records, s.result.Record)
 		total.Syntax = s.result.Syntax
+		if f.err == nil {
+			f.out.builds = append(f.out.builds, s)
+		}
 		if s.suite != nil {
 			f.out.addReport(s.suite.Report(s.result.Record))
 		}

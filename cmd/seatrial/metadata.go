@@ -61,20 +61,22 @@ func (o *outcome) provenance() map[string]any {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), provenanceWait)
 	defer cancel()
-	found, err := llb.RecordedProvenance(ctx, o.builder.Client, o.result.Ref)
-	if err != nil {
-		return nil
-	}
 	out := map[string]any{}
-	for platform, p := range found {
-		if mode != "max" {
-			p.BuildConfig, p.Metadata = nil, nil
+	for _, b := range o.builds {
+		found, err := llb.RecordedProvenance(ctx, b.builder.Client, b.result.Ref)
+		if err != nil {
+			continue
 		}
-		key := keyProvenance
-		if platform != "" {
-			key += "/" + platform
+		for platform, p := range found {
+			if mode != "max" {
+				p.BuildConfig, p.Metadata = nil, nil
+			}
+			key := keyProvenance
+			if platform != "" {
+				key += "/" + platform
+			}
+			out[key] = p
 		}
-		out[key] = p
 	}
 	return out
 }

@@ -28,6 +28,7 @@ type outcome struct {
 	report   *testsuite.Report
 	pushed   []registry.Pushed
 	wrote    []output
+	builds   []*share // that ended well
 	shown    bool // failed steps' output was shown as it came
 	mu       sync.Mutex
 	phases   []phase
