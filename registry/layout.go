@@ -94,6 +94,13 @@ func writeLayout(ctx context.Context, l layout, a Artifact, opt LayoutOptions, d
 	desc := v1.Descriptor{
 		MediaType: t.root.mediaType, Digest: t.root.digest, Size: int64(len(t.root.raw)), Annotations: opt.Annotations,
 	}
+	if img, ok := a.(v1.Image); ok {
+		config, err := img.ConfigFile()
+		if err != nil {
+			return err
+		}
+		desc.Platform = config.Platform()
+	}
 	return l.finish(named(desc, opt.Names), docker)
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/identity"
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
@@ -118,12 +119,13 @@ func writeWhole(dest string, write func(io.Writer) error) error {
 	if target, err := filepath.EvalSymlinks(dest); err == nil {
 		dest = target
 	}
-	f, err := os.CreateTemp(filepath.Dir(dest), "."+filepath.Base(dest)+"-*")
+	// Unlike with os.CreateTemp, who may read it is left to the umask.
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(dest), "."+filepath.Base(dest)+"-"+identity.NewID()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // in vain once it was renamed
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(write(f), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), dest)

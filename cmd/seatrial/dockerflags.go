@@ -25,6 +25,7 @@ var oldFlags = []oldFlag{
 	{name: "security-opt", value: true, list: true, warning: "RUN --security=insecure is what BuildKit has"},
 	{name: "squash", warning: "BuildKit squashes nothing: copy what the image needs into a last stage"},
 	{name: "builder", value: true, refusal: "--addr, or BUILDKIT_HOST, names the builder: docker-container://NAME is a container of buildx's (buildx_buildkit_BUILDER0)"},
+	{name: "print", value: true, refusal: "--call METHOD has taken its place in docker build too"},
 	{name: "policy", value: true, list: true, refusal: "--source-policy-file FILE takes BuildKit's own policies; policies in Rego are buildx's"},
 }
 

@@ -89,19 +89,19 @@ func insideWorkdir(dir string) (bool, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return false, err
 	}
-	real, rest := dir, ""
+	there, rest := dir, ""
 	for {
-		found, err := filepath.EvalSymlinks(real)
+		found, err := filepath.EvalSymlinks(there)
 		if err == nil {
-			real = filepath.Join(found, rest)
+			there = filepath.Join(found, rest)
 			break
 		}
 		if !errors.Is(err, os.ErrNotExist) {
 			return false, err
 		}
-		real, rest = filepath.Dir(real), filepath.Join(filepath.Base(real), rest)
+		there, rest = filepath.Dir(there), filepath.Join(filepath.Base(there), rest)
 	}
-	rel, err := filepath.Rel(wd, real)
+	rel, err := filepath.Rel(wd, there)
 	return err == nil && rel != "." && filepath.IsLocal(rel), nil
 }
 

@@ -40,7 +40,7 @@ func buildFlags() []cli.Flag {
 		platformFlag("`PLATFORM` to build for, as linux/arm64; several by comma or repeated"),
 		listFlag(catBuild, "label", "add the label `NAME=VALUE` to the image"),
 		listFlag(catBuild, "secret", "offer a secret to RUN --mount=type=secret: `id=ID[,src=FILE|,env=VAR]`"),
-		listFlag(catBuild, "ssh", "offer an SSH agent or keys to RUN --mount=type=ssh: `ID[=SOCKET|KEY[,KEY]]`"),
+		listFlag(catBuild, "ssh", "offer an SSH agent or keys, or with raw=true any socket, to RUN --mount=type=ssh: `ID[=SOCKET[,raw=true]|KEY[,KEY]]`"),
 		boolFlag(catBuild, "no-cache", "build every step anew"),
 		listFlag(catBuild, "no-cache-filter", "build `STAGE` anew; several by comma or repeated"),
 		stringFlag(catBuild, "network", "`NETWORK` of RUN instructions and tests: default, none or host"),
@@ -66,7 +66,7 @@ func imageFlags() []cli.Flag {
 		boolFlag(catImage, "force-compression", "compress layers of base images anew that are compressed otherwise"),
 		stringFlag(catImage, "provenance", "attest how the image was built: true, or `mode=min|max,…` (default: false)"),
 		stringFlag(catImage, "sbom", "attest what is in the image: true, or `generator=IMAGE,…` (default: false)"),
-		listFlag(catImage, "attest", "the same in one flag: `type=provenance|sbom,…`"),
+		listFlag(catImage, "attest", "what --provenance and --sbom do, in one flag: `type=provenance|sbom,…`"),
 		boolFlag(catImage, "reproducible", "give files and image the time of SOURCE_DATE_EPOCH (default: 1970), so that two builds make one digest"),
 	}
 }
@@ -101,7 +101,7 @@ func outputFlags() []cli.Flag {
 		stringFlag(catOutput, "result-file", "write what happened to `FILE` as JSON"),
 		stringFlag(catOutput, "metadata-file", "write the image's metadata to `FILE`, as buildx does"),
 		stringFlag(catOutput, "iidfile", "write the image's ID to `FILE`"),
-		boolFlag(catOutput, "debug", "show errors with all that led to them, which credentials were used, and what converted the Dockerfile"),
+		boolFlag(catOutput, "debug", "show errors with all that led to them, which credentials were used, and what converted the Dockerfile", "D"),
 	}
 }
 

@@ -29,7 +29,7 @@ type outcome struct {
 	pushed   []registry.Pushed
 	wrote    []output
 	builds   []*share // that ended well
-	shown    bool // failed steps' output was shown as it came
+	shown    bool     // failed steps' output was shown as it came
 	mu       sync.Mutex
 	phases   []phase
 	solving  time.Time

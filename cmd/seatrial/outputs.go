@@ -172,7 +172,7 @@ type outputSet struct {
 	files  []output // to be written
 	push   bool
 	stored bool              // named in the builder's own store
-	names  []string          // that outputs give the image
+	names  []string          // of what is pushed or stored
 	attrs  map[string]string // of BuildKit's image exporter
 	http   bool              // registries may be without TLS
 }
@@ -226,9 +226,7 @@ func (s *outputSet) add(o output) bool {
 		}
 	default:
 		s.files = append(s.files, o)
-	}
-	if o.kind == client.ExporterLocal || o.kind == client.ExporterTar {
-		return false
+		return o.kind != client.ExporterLocal && o.kind != client.ExporterTar
 	}
 	if v := o.attrs["name"]; v != "" {
 		s.names = append(s.names, strings.Split(v, ",")...)
