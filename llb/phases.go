@@ -69,7 +69,8 @@ type Result struct {
 	// Syntax is what the Dockerfile asked to be converted by, and what
 	// converted it; zero if it asked for nothing or was not converted.
 	Syntax Syntax
-	// Ref names the image's build in the daemon's history.
+	// Ref names the image's build in the daemon's history; "" if no image was
+	// exported.
 	Ref string
 	// Record is what the daemon reported; it is there on failure too.
 	Record *Record

@@ -28,13 +28,16 @@ const (
 // RecordedProvenance is what the daemon's history has of how the build ref (Result.Ref)
 // went, as a predicate of SLSA v0.2: by platform, "" if the build was for one. The
 // daemon records it whether or not it is attested of the image. A daemon without a
-// history gives nothing.
+// history gives nothing, nor does a build that exported nothing.
 func RecordedProvenance(ctx context.Context, c *client.Client, ref string) (map[string]*provenancetypes.ProvenancePredicateSLSA02, error) {
+	out := map[string]*provenancetypes.ProvenancePredicateSLSA02{}
+	if ref == "" {
+		return out, nil // it would name all builds
+	}
 	stream, err := c.ControlClient().ListenBuildHistory(ctx, &controlapi.BuildHistoryRequest{Ref: ref, EarlyExit: true})
 	if err != nil {
 		return nil, fmt.Errorf("reading the builder's history: %w", err)
 	}
-	out := map[string]*provenancetypes.ProvenancePredicateSLSA02{}
 	for {
 		ev, err := stream.Recv()
 		if errors.Is(err, io.EOF) {

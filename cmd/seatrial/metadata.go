@@ -9,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/buildkit/exporter/containerimage/exptypes"
-
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 
 	"github.com/seatrial/seatrial/llb"
 )
