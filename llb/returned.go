@@ -45,7 +45,7 @@ func (cv *conversion) foreignStages(ctx context.Context, name string) ([]*Stage,
 func (cv *conversion) foreignStage(ctx context.Context, res *gateway.Result, p exptypes.Platform) (*Stage, error) {
 	st := &Stage{
 		Platform: platforms.Normalize(p.Platform), State: bkllb.Scratch(),
-		returned: &returned{all: res, platform: p.ID}, config: &cv.ui.Config,
+		returned: &returned{all: res, platform: p.ID}, config: &cv.ui.Config, limits: cv.limits(),
 	}
 	var err error
 	if ref, _ := res.FindRef(p.ID); ref != nil { // nil is scratch
