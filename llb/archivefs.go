@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
@@ -131,13 +132,15 @@ func (a *archive) readFile(name string, limit int64) ([]byte, error) {
 	return dt, err
 }
 
-// inMemory is a few files as an archive.
+// inMemory is a few files as an archive, of now: the daemon takes a file that has the
+// size and time of one that it has for the same.
 func inMemory(files map[string][]byte) *archive {
 	var all []byte
+	now := time.Now().UnixNano()
 	a := newArchive(nil, func() error { return nil })
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		a.root.children[name] = &node{
-			stat: &fstypes.Stat{Path: name, Mode: 0o644, Size: int64(len(files[name]))},
+			stat: &fstypes.Stat{Path: name, Mode: 0o644, Size: int64(len(files[name])), ModTime: now},
 			data: &extent{int64(len(all)), int64(len(files[name]))},
 		}
 		all = append(all, files[name]...)

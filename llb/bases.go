@@ -3,11 +3,16 @@ package llb
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/distribution/reference"
+	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/flightcontrol"
 	digest "github.com/opencontainers/go-digest"
 )
@@ -28,6 +33,7 @@ type bases struct {
 	group flightcontrol.CachedGroup[resolved]
 	mu    sync.Mutex
 	hosts map[string]bool
+	any   bool // of hosts
 	list  []Base
 
 	caches map[string]bool // repositories, with their host, of exported caches; set once
@@ -52,7 +58,7 @@ func (b *bases) client(c gateway.Client) gateway.Client {
 func (b *bases) allows(host string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.hosts[canonicalHost(host)]
+	return b.any || b.hosts[canonicalHost(host)]
 }
 
 // canonicalHost is the host as references name it.
@@ -81,10 +87,53 @@ func (b *bases) announce(ref string) {
 	b.hosts[reference.Domain(named)] = true
 }
 
+// announceAny lets every registry see credentials from now on: only the frontend
+// image knows which base images it is going to pull.
+func (b *bases) announceAny() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.any = true
+}
+
 func (b *bases) add(ref string, dgst digest.Digest) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.list = append(b.list, Base{Reference: ref, Digest: dgst})
+	if base := (Base{Reference: ref, Digest: dgst}); !slices.Contains(b.list, base) {
+		b.list = append(b.list, base)
+	}
+}
+
+// addSources adds the images that def takes files from.
+func (b *bases) addSources(def *bkllb.Definition) error {
+	for _, dt := range def.Def {
+		var op pb.Op
+		if err := op.UnmarshalVT(dt); err != nil {
+			return fmt.Errorf("reading LLB: %w", err)
+		}
+		ref, ok := strings.CutPrefix(op.GetSource().GetIdentifier(), "docker-image://")
+		if !ok {
+			continue
+		}
+		named, err := reference.ParseNormalizedNamed(ref)
+		if err != nil {
+			return fmt.Errorf("reading LLB: image %q: %w", ref, err)
+		}
+		if pinned, ok := named.(reference.Digested); ok {
+			b.add(reference.TagNameOnly(withoutDigest(named)).String(), pinned.Digest())
+		}
+	}
+	return nil
+}
+
+// withoutDigest is named by its tag alone, if it has one.
+func withoutDigest(named reference.Named) reference.Named {
+	name := reference.TrimNamed(named)
+	if tagged, ok := named.(reference.Tagged); ok {
+		if with, err := reference.WithTag(name, tagged.Tag()); err == nil {
+			return with
+		}
+	}
+	return name
 }
 
 type resolvingClient struct {

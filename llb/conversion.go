@@ -6,10 +6,9 @@ import (
 	"maps"
 
 	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client"
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
-	"github.com/moby/buildkit/frontend/dockerfile/linter"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
@@ -24,6 +23,8 @@ type conversion struct {
 	gateway gateway.Client
 	ui      *dockerui.Client
 	src     *dockerui.Source
+	warned  func(*client.VertexWarning) // is told warnings before the daemon is; may be nil
+	foreign *foreign                    // nil: it is our own converter that turns it
 }
 
 // openConversion reads the Dockerfile under the frontend contract: options from
@@ -52,9 +53,13 @@ type Stage struct {
 	// Image is its configuration.
 	Image dockerspec.DockerOCIImage
 
-	result *dockerfile2llb.Result
-	config *dockerui.Config
-	def    *bkllb.Definition
+	limits      *bkllb.LinuxResources
+	result      *dockerfile2llb.Result // of our own converter
+	returned    *returned              // or of a frontend image
+	config      *dockerui.Config
+	def         *bkllb.Definition
+	united      bool // def was changed to load the context of all stages
+	ignoreCache bool // some of it is built anew
 }
 
 // RunOptions are what the build's options say of every RUN instruction: hosts,
@@ -73,7 +78,10 @@ func (s *Stage) RunOptions() []bkllb.RunOption {
 	if s.config.CgroupParent != "" {
 		opts = append(opts, bkllb.WithCgroupParent(s.config.CgroupParent))
 	}
-	if s.result.IsIgnoreCache {
+	if s.limits != nil {
+		opts = append(opts, bkllb.WithLinuxResources(*s.limits))
+	}
+	if s.ignoreCache {
 		// The steps of the image are the same and their result is not: what
 		// passed on the result of before says nothing of this one.
 		opts = append(opts, bkllb.IgnoreCache)
@@ -95,8 +103,11 @@ func (cv *conversion) platforms() []*ocispecs.Platform {
 }
 
 // stages converts the stage called name ("" is the configured target) for every
-// platform. warn, if not nil, is told lint warnings, of the first platform only.
-func (cv *conversion) stages(ctx context.Context, name string, warn linter.LintWarnFunc) ([]*Stage, error) {
+// platform. warn, if not nil, says who is told the lint warnings of each.
+func (cv *conversion) stages(ctx context.Context, name string, warn warnings) ([]*Stage, error) {
+	if cv.foreign != nil {
+		return cv.foreignStages(ctx, name)
+	}
 	targets := cv.platforms()
 	out := make([]*Stage, len(targets))
 	eg, ctx := errgroup.WithContext(ctx)
@@ -107,8 +118,8 @@ func (cv *conversion) stages(ctx context.Context, name string, warn linter.LintW
 			if name != "" {
 				opt.Target = name
 			}
-			if i == 0 {
-				opt.Warn = warn
+			if warn != nil {
+				opt.Warn = warn(i)
 			}
 			var err error
 			out[i], err = cv.convert(ctx, opt)
@@ -150,8 +161,8 @@ func (cv *conversion) convert(ctx context.Context, opt dockerfile2llb.ConvertOpt
 	}
 	return &Stage{
 		Name: opt.Target, Platform: platforms.Normalize(p),
-		State: res.State, Image: *res.Image,
-		result: res, config: &cv.ui.Config, def: def,
+		State: res.State, Image: *res.Image, limits: cv.limits(),
+		result: res, config: &cv.ui.Config, def: def, ignoreCache: res.IsIgnoreCache,
 	}, nil
 }
 
@@ -164,23 +175,6 @@ func sourceInfo(sm *bkllb.SourceMap) *pb.SourceInfo {
 	return &pb.SourceInfo{
 		Data: sm.Data, Filename: sm.Filename, Language: sm.Language,
 		Definition: sm.Definition.ToPB(),
-	}
-}
-
-// warn passes lint warnings on to the daemon, which puts them into the status
-// stream and the build's history.
-func (cv *conversion) warn(ctx context.Context) linter.LintWarnFunc {
-	return func(rule, description, url, msg string, location []parser.Range) {
-		line := 0
-		if len(location) > 0 {
-			line = location[0].Start.Line
-		}
-		cv.src.Warn(ctx, linter.LintFormatShort(rule, msg, line), gateway.WarnOpts{
-			Level:  1,
-			Detail: [][]byte{[]byte(description)},
-			URL:    url,
-			Range:  pbRanges(location),
-		})
 	}
 }
 

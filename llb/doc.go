@@ -21,6 +21,9 @@
 //		},
 //	})
 //
+// [Check] and [Call] only look: at what a build would lack, and at what a Dockerfile
+// takes and has.
+//
 // File names of a context need not be UTF-8 if the program registers BuildKit's gRPC
 // codec, as its own programs do, by importing
 // github.com/moby/buildkit/util/grpcutil/encoding/proto.

@@ -23,24 +23,24 @@ var _ gateway.BuildFunc = Frontend
 // Frontend is the Dockerfile converter as a gateway BuildFunc under BuildKit's
 // frontend contract: the FrontendAttrs of dockerfile.v0 (target, platform,
 // build-arg:NAME, label:NAME, context:NAME, …), the locals "context" and
-// "dockerfile", and the subrequests for lint, outline, targets and LLB. A
-// "# syntax=" line that the built-in converter cannot serve is a
-// [*SyntaxError]; an error about the Dockerfile carries its lines.
+// "dockerfile", and the subrequests for lint, outline, targets and LLB. It runs
+// no other frontend: a "# syntax=" line that the built-in converter cannot serve
+// is a [*SyntaxError]. An error about the Dockerfile carries its lines.
 func Frontend(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 	cv, err := openConversion(ctx, newBases().client(c))
 	if err != nil {
 		return nil, err
 	}
-	if err := cv.checkSyntax(); err != nil {
+	if _, err := cv.checkSyntax(nil); err != nil {
 		return nil, err
 	}
 	if err := checkCaps(cv.ui.BuildOpts().Opts["frontend.caps"]); err != nil {
 		return nil, err
 	}
 	if res, ok, err := cv.subrequest(ctx); ok || err != nil {
-		return res, err
+		return res, cv.locate(err)
 	}
-	stages, err := cv.stages(ctx, "", cv.warn(ctx))
+	stages, err := cv.stages(ctx, "", cv.firstWarnings(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +49,9 @@ func Frontend(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 
 // image builds stages and adds what the frontend itself attests of them.
 func (cv *conversion) image(ctx context.Context, stages []*Stage) (*gateway.Result, error) {
+	if cv.foreign != nil {
+		return cv.foreignImage(ctx, stages)
+	}
 	scan, err := cv.scanner(ctx)
 	if err != nil {
 		return nil, err
@@ -102,7 +105,7 @@ func (cv *conversion) scan(ctx context.Context, rb *dockerui.ResultBuilder, scan
 	return rb.EachPlatform(ctx, func(ctx context.Context, id string, p ocispecs.Platform) error {
 		st := stageFor(stages, p)
 		var opts []bkllb.ConstraintsOpt
-		if st.result.IsIgnoreCache {
+		if st.ignoreCache {
 			opts = append(opts, bkllb.IgnoreCache)
 		}
 		att, err := scan(ctx, id, st.result.SBOM.Core, st.result.SBOM.Extras, opts...)

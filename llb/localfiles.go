@@ -38,7 +38,7 @@ func (l *localFiles) Solve(ctx context.Context, req gateway.SolveRequest) (*gate
 // dockerfiles are the Dockerfile and its own ignore file by the names that the
 // daemon knows them by.
 func (s *Source) dockerfiles() map[string][]byte {
-	files := map[string][]byte{path.Base(filepath.ToSlash(s.Dockerfile)): s.Data}
+	files := map[string][]byte{s.base(): s.Data}
 	if s.IgnoreName == s.Dockerfile+defaultDockerignore {
 		files[path.Base(filepath.ToSlash(s.IgnoreName))] = s.IgnoreData
 	}

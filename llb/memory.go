@@ -3,9 +3,7 @@ package llb
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -25,13 +23,18 @@ import (
 // no finalize callback.
 const keyPassed = "seatrial.passed"
 
-// passes is the value of keyPassed.
-type passes struct {
+// Passes are trials that an image is known to have passed. Its JSON is the value of
+// keyPassed, and what is kept beside caches.
+type Passes struct {
+	// Image is the manifest or index, without what is attested of it.
 	Image digest.Digest `json:"image"`
-	Marks []string      `json:"marks"`
+	// Marks name the trials, each with the Dockerfile and the options that it
+	// belongs to.
+	Marks []string `json:"marks"`
 }
 
-// memory knows which images passed which trials, from the daemon's history.
+// memory knows which images passed which trials, from the daemon's history and
+// from wherever Options.Recall looks.
 //
 // The daemon's cache cannot tell. It knows a step by the steps before it, not by
 // what they made: when the same steps have made another image (RUN apt-get update,
@@ -43,32 +46,39 @@ type memory struct {
 
 // recall reads the history. A daemon that has none, or is too old to be asked,
 // remembers nothing.
-func recall(ctx context.Context, c controlapi.ControlClient) *memory {
-	m := &memory{passed: map[string]bool{}}
+func (s *solve) recall(ctx context.Context) *memory {
+	m := newMemory()
+	if s.opt.Recall != nil {
+		for _, p := range s.opt.Recall(ctx) {
+			m.add(p)
+		}
+	}
+	m.readHistory(ctx, s.client.ControlClient())
+	return m
+}
+
+func newMemory() *memory { return &memory{passed: map[string]bool{}} }
+
+func (m *memory) readHistory(ctx context.Context, c controlapi.ControlClient) {
 	stream, err := c.ListenBuildHistory(ctx, &controlapi.BuildHistoryRequest{EarlyExit: true})
 	if err != nil {
-		return m
+		return
 	}
 	for {
 		ev, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return m
-		}
 		if err != nil {
-			return &memory{}
+			return // at the end, or knowing less
 		}
-		m.add(ev.Record)
+		if rec := ev.Record; rec != nil && rec.CompletedAt != nil && rec.Error == nil {
+			var p Passes
+			if json.Unmarshal([]byte(rec.ExporterResponse[keyPassed]), &p) == nil {
+				m.add(p)
+			}
+		}
 	}
 }
 
-func (m *memory) add(rec *controlapi.BuildHistoryRecord) {
-	if rec == nil || rec.CompletedAt == nil || rec.Error != nil {
-		return
-	}
-	var p passes
-	if json.Unmarshal([]byte(rec.ExporterResponse[keyPassed]), &p) != nil {
-		return
-	}
+func (m *memory) add(p Passes) {
 	for _, mark := range p.Marks {
 		m.passed[p.Image.String()+" "+mark] = true
 	}
@@ -87,7 +97,7 @@ func (s *solve) memorize(ctx context.Context, t *Trial) {
 	if len(marks) == 0 {
 		return
 	}
-	p := passes{image.Digest, marks}
+	p := Passes{image.Digest, marks}
 	p.note(s.opt.PassedDir)
 	dt, err := json.Marshal(p)
 	if err != nil {
@@ -104,9 +114,12 @@ func (s *solve) memorize(ctx context.Context, t *Trial) {
 
 // mark names a trial of this Dockerfile with these options for the history.
 func (cv *conversion) mark(name string) string {
-	opts := cv.ui.BuildOpts().Opts
+	opts := unattested(cv.ui.BuildOpts().Opts)
 	var all strings.Builder
 	fmt.Fprintf(&all, "%s\x00%s\x00", name, cv.src.Data)
+	if cv.foreign != nil {
+		fmt.Fprintf(&all, "%s\x00", cv.foreign.image)
+	}
 	for _, k := range slices.Sorted(maps.Keys(opts)) {
 		if k != "no-cache" && k != "cache-imports" {
 			fmt.Fprintf(&all, "%s=%s\x00", k, opts[k])
@@ -123,14 +136,26 @@ func (t *Trial) Passed(ctx context.Context, name string) (bool, error) {
 		return false, err
 	}
 	mark := t.conversion.mark(name)
-	if t.passedDir != "" && exists(passFile(t.passedDir, image.Digest, mark)) {
-		return true, nil
+	known := t.passedDir != "" && exists(passFile(t.passedDir, image.Digest, mark))
+	if !known {
+		known = t.recall(ctx).passed[image.Digest.String()+" "+mark]
 	}
-	m := t.recall(ctx)
 	if err := ctx.Err(); err != nil {
 		return false, context.Cause(ctx)
 	}
-	return m.passed[image.Digest.String()+" "+mark], nil
+	if known {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.known = append(t.known, mark)
+	}
+	return known, nil
+}
+
+// passes are the trials that the image has passed, now or before.
+func (t *Trial) passes() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Concat(t.passed, t.known)
 }
 
 // passFile is the note that an image passed a trial.
@@ -139,7 +164,7 @@ func passFile(dir string, image digest.Digest, mark string) string {
 }
 
 // note writes the notes of p. Like what the daemon remembers, they can be lost.
-func (p passes) note(dir string) {
+func (p Passes) note(dir string) {
 	if dir == "" || os.MkdirAll(dir, 0o700) != nil {
 		return
 	}

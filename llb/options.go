@@ -1,14 +1,17 @@
 package llb
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/client"
+	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
+	policypb "github.com/moby/buildkit/sourcepolicy/pb"
 )
 
 // Options says what to build and with what. The zero value builds ./Dockerfile
@@ -29,6 +32,9 @@ type Options struct {
 	// Platforms are the platforms to build for, as "linux/arm64". Default:
 	// the daemon's own.
 	Platforms []string
+	// Index makes an index even of an image for one platform, as there is for
+	// several; for a part of what several daemons build.
+	Index bool
 	// BuildArgs are the values of ARG instructions. They end up in the
 	// image's history: never put a secret here.
 	BuildArgs map[string]string
@@ -55,10 +61,17 @@ type Options struct {
 	Ulimits []string
 	// CgroupParent is the parent cgroup of RUN instructions and tests.
 	CgroupParent string
+	// Resources limit what RUN instructions and tests may take, each by
+	// itself. A daemon that cannot limit them is an error. Default: no limits.
+	Resources bkllb.LinuxResources
 	// Entitlements are what the build may do beyond the usual, if the
 	// daemon's configuration allows it too: network.host,
 	// security.insecure, device.
 	Entitlements []string
+	// AllowFrontends are frontend images that may be run in the builder if the
+	// Dockerfile asks for one that is not built in. They can read everything
+	// that the build offers. Default: none.
+	AllowFrontends []AllowedFrontend
 	// Attachables are secrets and SSH agents for RUN --mount.
 	Attachables []session.Attachable
 	// PullCredentials finds the credentials for a host that the build takes
@@ -76,6 +89,18 @@ type Options struct {
 	// which trials, beside the daemon's history, which takes longer to read.
 	// Default: none.
 	PassedDir string
+	// Recall tells which images are known elsewhere to have passed which
+	// trials (Result.Passed of another solve), for example beside an imported
+	// cache. It is asked once at most, and only if PassedDir does not know of
+	// a trial that need not run. Default: nothing is known elsewhere.
+	Recall func(context.Context) []Passes
+	// Attestations are what the daemon attests of the image: parameters, as
+	// "mode=max", by type, "provenance" or "sbom". An image with any is an
+	// index. Default: nothing.
+	Attestations map[string]string
+	// SourcePolicy allows, denies and replaces sources of image and tests.
+	// Default: all are allowed.
+	SourcePolicy *policypb.Policy
 	// ExportAttrs go to BuildKit's image exporter as they are.
 	ExportAttrs map[string]string
 	// Redact is given every piece of output of a step before anyone sees
@@ -102,6 +127,9 @@ func (o Options) attrs() map[string]string {
 	if len(o.Platforms) > 0 {
 		attrs["platform"] = strings.Join(o.Platforms, ",")
 	}
+	if o.Index {
+		attrs["multi-platform"] = "true"
+	}
 	switch {
 	case o.NoCache:
 		attrs["no-cache"] = ""
@@ -123,11 +151,17 @@ func (o Options) attrs() map[string]string {
 	if o.CgroupParent != "" {
 		attrs["cgroup-parent"] = o.CgroupParent
 	}
+	maps.Copy(attrs, limitAttrs(o.Resources))
+	for typ, params := range o.Attestations {
+		attrs["attest:"+typ] = params
+	}
 	if o.Pull {
 		attrs["image-resolve-mode"] = "pull"
 	}
 	return attrs
 }
+
+func (o Options) ignoresCache() bool { return o.NoCache || len(o.NoCacheStages) > 0 }
 
 // hosts is NAME=IP,NAME=IP, in a stable order.
 func hosts(m map[string]string) string {

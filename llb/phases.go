@@ -7,15 +7,17 @@ import (
 	"fmt"
 
 	contentapi "github.com/containerd/containerd/api/services/content/v1"
+	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Phases are what the caller does with a build. All are optional.
 type Phases struct {
-	// Stages is told the Dockerfile's stages, in order, and names those
-	// that Try will ask for. It comes before anything is built; its error
-	// ends the solve.
+	// Stages is told the Dockerfile's stages, the default target last, and
+	// names those that Try will ask for. It comes before anything is built;
+	// its error ends the solve. It is told none if a frontend image
+	// converts the Dockerfile and does not say.
 	Stages func(have []string) (want []string, err error)
 	// Try tries the image. It runs beside the build of the image, whose
 	// vertices it shares. Its error is the verdict: the solve ends with it
@@ -42,6 +44,7 @@ type Shipment struct {
 	materialize func(context.Context) error
 	verdict     *future[struct{}]
 	release     func()
+	export      func(context.Context, []client.ExportEntry) error
 }
 
 // Verdict waits until the image has been tried and returns nil if it passed.
@@ -53,8 +56,8 @@ func (s *Shipment) Verdict(ctx context.Context) error {
 // Materialize has the daemon fetch every layer of the image into Content.
 func (s *Shipment) Materialize(ctx context.Context) error { return s.materialize(ctx) }
 
-// Release says that no more will be read from Content, and Materialize not be
-// called. It spares the end of Ship the wait for the trial's build to be over.
+// Release says that no more will be read from Content, and Materialize and Export
+// not be called. It spares the end of Ship the wait for the trial's build to be over.
 func (s *Shipment) Release() { s.release() }
 
 // Result is what a solve came to.
@@ -63,10 +66,19 @@ type Result struct {
 	Descriptor ocispecs.Descriptor
 	// Response is what the exporter said of it.
 	Response map[string]string
+	// Syntax is what the Dockerfile asked to be converted by, and what
+	// converted it; zero if it asked for nothing or was not converted.
+	Syntax Syntax
+	// Ref names the image's build in the daemon's history; "" if no image was
+	// exported.
+	Ref string
 	// Record is what the daemon reported; it is there on failure too.
 	Record *Record
 	// Transfers are what the session sent of contexts on this machine.
 	Transfers []Transfer
+	// Passed are the trials that the image has passed, now or before; empty
+	// after a failure.
+	Passed Passes
 	// CacheErr says why caches were not exported; it is no failure.
 	CacheErr error
 }

@@ -1,13 +1,16 @@
 package llb
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 )
 
@@ -28,7 +31,16 @@ type Vertex struct {
 type Record struct {
 	mu       sync.Mutex
 	vertices map[digest.Digest]*Vertex
+	warnings []client.VertexWarning
 	news     chan struct{} // closed, and replaced, when something was added
+}
+
+// Warnings are what the build was warned of, each once: by the rules of the
+// Dockerfile's linter and by the daemon.
+func (r *Record) Warnings() []client.VertexWarning {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.warnings)
 }
 
 // completed waits until a step is known to have ended.
@@ -94,6 +106,23 @@ func (r *Record) Steps() (total, cached int) {
 	return total, cached
 }
 
+// JoinRecords counts several solves as one. Vertices are not to be had from it by
+// digest: solves on different daemons may have the same.
+func JoinRecords(records ...*Record) *Record {
+	joined := &Record{vertices: map[digest.Digest]*Vertex{}}
+	for i, r := range records {
+		r.mu.Lock()
+		for dgst, v := range r.vertices {
+			joined.vertices[digest.Digest(fmt.Sprintf("%d/%s", i, dgst))] = v
+		}
+		for _, w := range r.warnings {
+			joined.warn(&w)
+		}
+		r.mu.Unlock()
+	}
+	return joined
+}
+
 func (r *Record) add(st *client.SolveStatus) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,6 +147,19 @@ func (r *Record) add(st *client.SolveStatus) {
 			rec.Log = append([]byte(nil), rec.Log[over:]...)
 		}
 	}
+}
+
+// warn keeps a warning, and tells whether it is new.
+func (r *Record) warn(w *client.VertexWarning) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := slices.ContainsFunc(r.warnings, func(k client.VertexWarning) bool {
+		return bytes.Equal(k.Short, w.Short) && slices.EqualFunc(k.Range, w.Range, (*pb.Range).EqualVT)
+	})
+	if !known {
+		r.warnings = append(r.warnings, *w)
+	}
+	return !known
 }
 
 func (r *Record) vertex(dgst digest.Digest) *Vertex {
@@ -203,7 +245,8 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 		}
 	}
 	for _, w := range st.Warnings {
-		if m.owns(id, w.Vertex) {
+		w.Short = []byte(RedactURLs(string(w.Short)))
+		if m.record.warn(w) {
 			mine.Warnings = append(mine.Warnings, w)
 		}
 	}
@@ -213,6 +256,16 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 	m.record.add(mine)
 	mine.Vertexes = slices.DeleteFunc(mine.Vertexes, func(v *client.Vertex) bool { return v.Name == settleName })
 	m.out(mine)
+}
+
+// warn takes a warning that is no daemon's, or not yet.
+func (m *statusMerge) warn(w *client.VertexWarning) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w.Short = []byte(RedactURLs(string(w.Short)))
+	if m.record.warn(w) {
+		m.out(&client.SolveStatus{Warnings: []*client.VertexWarning{w}})
+	}
 }
 
 func (m *statusMerge) owns(id int, dgst digest.Digest) bool {

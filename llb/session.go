@@ -43,7 +43,7 @@ func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = s.Run(runCtx, grpchijack.Dialer(c.ControlClient())) // a lost session fails the solve that needs it
+		_ = s.Run(runCtx, coalescing(grpchijack.Dialer(c.ControlClient()))) // a lost session fails the solve that needs it
 	}()
 	return s, func() {
 		_ = s.Close()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/identity"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
@@ -48,11 +49,11 @@ type solve struct {
 	result Result
 
 	base     client.SolveOpt
-	trial    *future[*Trial]   // the converted Dockerfile
-	held     *future[*Trial]   // the same once the trial build keeps the image alive
-	verdict  *future[struct{}] // what Try said
-	exported *future[ocispecs.Descriptor]
-	release  *future[struct{}] // set when the trial build need not hold the image any longer
+	trial    *future[*Trial]              // the converted Dockerfile
+	held     *future[*Trial]              // the same once the trial build keeps the image alive
+	verdict  *future[struct{}]            // what Try said
+	exported *future[ocispecs.Descriptor] // without attestations
+	release  *future[struct{}]            // set when the trial build need not hold the image any longer
 
 	memorizing sync.WaitGroup
 	mu         sync.Mutex
@@ -67,13 +68,14 @@ var errOver = errors.New("the other half of the build has failed")
 
 func (s *solve) run(ctx context.Context) error {
 	s.bases.announceCaches(s.opt)
+	s.bases.announcePolicy(s.opt.SourcePolicy)
 	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.bases, s.finalize(ctx))
 	if err != nil {
 		return err
 	}
 	defer closeSession()
 	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true, AllowedEntitlements: s.opt.Entitlements,
-		CacheImports: s.opt.CacheImports}
+		CacheImports: s.opt.CacheImports, SourcePolicy: s.opt.SourcePolicy}
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -105,6 +107,10 @@ func (s *solve) run(ctx context.Context) error {
 	// What was shipped is shipped: that the daemon could not end its side of
 	// it well, or was lost then, undoes nothing.
 	if imageErr == nil && trialErr == nil || s.arrived() {
+		if t, err := s.trial.get(ctx); err == nil {
+			image, _ := s.exported.get(ctx) // it is there, like the trial
+			s.result.Passed = Passes{image.Digest, t.passes()}
+		}
 		s.result.CacheErr = s.exportCaches(ctx)
 		return nil
 	}
@@ -131,10 +137,20 @@ func (s *solve) decided() error {
 	return s.err
 }
 
+// buildImage exports the image. Where it matters, the trial joins first:
+//
+//   - Steps that ignore the cache run once for as long as some build holds them. Before
+//     v0.32 this build ends with the export, so what is exported would be built anew for
+//     a trial that had not joined by then, and not be what is tried.
+//   - A step that is found in an imported cache is known by the build that found it
+//     (solver.CacheKey has an ID for each manager): had this one found the image's, the
+//     trial's build would not find the test's, which follow them.
 func (s *solve) buildImage(ctx context.Context) error {
 	opt := s.base
 	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
 	opt.EnableSessionExporter = true
+	opt.Ref = identity.NewID()
+	s.result.Ref = opt.Ref
 	attrs := map[string]string{}
 	maps.Copy(attrs, s.opt.ExportAttrs)
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
@@ -146,6 +162,11 @@ func (s *solve) buildImage(ctx context.Context) error {
 			return nil, err
 		}
 		s.trial.set(t)
+		if s.opt.ignoresCache() || len(s.opt.CacheImports) > 0 {
+			if _, err := s.held.get(ctx); err != nil {
+				return nil, err
+			}
+		}
 		return cv.image(ctx, t.Images)
 	}), s.status.stream())
 	if err != nil {
@@ -183,15 +204,19 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if s.inputs.src != nil {
 		c = &localFiles{Client: c, src: s.inputs.src}
 	}
-	c, err := withStages(ctx, s.bases.client(c), s.inputs.stages)
+	staged, err := withStages(ctx, s.bases.client(c), s.inputs.stages)
 	if err != nil {
 		return nil, nil, err
 	}
-	cv, err := openConversion(ctx, c)
+	cv, err := openConversion(ctx, staged)
 	if err != nil {
 		return nil, nil, s.inputs.located(err)
 	}
-	if err := cv.checkSyntax(); err != nil {
+	cv.warned = s.status.warn
+	if s.result.Syntax, err = cv.chooseFrontend(ctx, c, s.opt.AllowFrontends, s.bases); err != nil {
+		return nil, nil, err
+	}
+	if err := cv.checkLimits(); err != nil {
 		return nil, nil, err
 	}
 	t, err := newTrial(ctx, cv, s.phases.Stages)
@@ -202,7 +227,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	var once sync.Once
 	var m *memory
 	t.recall = func(ctx context.Context) *memory {
-		once.Do(func() { m = recall(ctx, s.client.ControlClient()) })
+		once.Do(func() { m = s.recall(ctx) })
 		return m
 	}
 	return cv, t, nil
@@ -210,7 +235,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 
 func (s *solve) buildTrial(ctx context.Context) error {
 	opt := s.base
-	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
+	opt.FrontendAttrs = unattested(s.inputs.attrs)
 	// The image build is what the daemon's history should show, once; a
 	// record costs the daemon several syncs of its disk.
 	opt.Internal = s.phases.Ship != nil
@@ -317,15 +342,20 @@ func (s *solve) send(ctx context.Context, resp map[string]string) error {
 	s.mu.Unlock()
 	defer close(s.shipEnded)
 	desc, err := descriptor(resp)
+	var tried ocispecs.Descriptor
+	if err == nil {
+		tried, err = s.subject(ctx, desc)
+	}
 	if err != nil {
 		s.exported.fail(err)
 	} else {
-		s.exported.set(desc)
+		s.exported.set(tried)
 		s.result.Descriptor, s.result.Response = desc, resp
 		err = s.phases.Ship(ctx, &Shipment{
 			Descriptor: desc, Response: resp,
 			Content: s.client.ContentClient(), Bases: s.bases.all(),
 			verdict: s.verdict, materialize: s.materialize, release: func() { s.release.set(struct{}{}) },
+			export: s.export,
 		})
 	}
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	contentapi "github.com/containerd/containerd/api/services/content/v1"
+	controlapi "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -21,6 +23,7 @@ import (
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
+	"google.golang.org/grpc"
 
 	"github.com/seatrial/seatrial/hack/testenv"
 )
@@ -175,6 +178,80 @@ func TestSharedStepsRunOnce(t *testing.T) {
 			t.Errorf("the shared step was seen to run %d times, want 1", ran)
 		}
 	})
+}
+
+// TestStepsThatIgnoreTheCacheRunOnce has what is tried be what is shipped, though no
+// step may come from the cache.
+func TestStepsThatIgnoreTheCacheRunOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		var mu sync.Mutex
+		ran := 0
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\n"+nonce(t)+" && echo the-step-ran\n"))
+		opt.NoCache = true
+		opt.Status = func(st *client.SolveStatus) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, l := range st.Logs {
+				ran += strings.Count(string(l.Data), "the-step-ran")
+			}
+		}
+		for want := 1; want <= 2; want++ {
+			_, err := Solve(context.Background(), c, opt, Phases{
+				Try:  func(context.Context, *Trial) error { return nil },
+				Ship: func(ctx context.Context, s *Shipment) error { return s.Verdict(ctx) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ran != want {
+				t.Errorf("after solve %d the step was seen to run %d times", want, ran)
+			}
+		}
+	})
+}
+
+// TestTrialThatJoinsLate has the trial's build begin when the image's has ended, if
+// that ends without it: before v0.32 nothing else holds it.
+func TestTrialThatJoinsLate(t *testing.T) {
+	ended := make(chan struct{})
+	late := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		solve, ok := req.(*controlapi.SolveRequest)
+		if !ok {
+			return invoke(ctx, method, req, reply, cc, opts...)
+		}
+		if solve.Internal { // the trial's
+			select {
+			case <-ended:
+			case <-time.After(2 * time.Second): // it waits for the trial, as it should
+			}
+			return invoke(ctx, method, req, reply, cc, opts...)
+		}
+		defer close(ended)
+		return invoke(ctx, method, req, reply, cc, opts...)
+	}
+	c, err := client.New(t.Context(), oldDaemon(t).Addr, client.WithGRPCDialOption(grpc.WithChainUnaryInterceptor(late)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\n"+nonce(t)+" && date +%N && echo the-step-ran\n"))
+	opt.NoCache = true
+	ran := 0
+	opt.Status = func(st *client.SolveStatus) {
+		for _, l := range st.Logs {
+			ran += strings.Count(string(l.Data), "the-step-ran")
+		}
+	}
+	_, err = Solve(t.Context(), c, opt, Phases{
+		Try:  func(context.Context, *Trial) error { return nil },
+		Ship: func(ctx context.Context, s *Shipment) error { return s.Verdict(ctx) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ran != 1 {
+		t.Errorf("the step ran %d times, want what is tried to be what is shipped", ran)
+	}
 }
 
 // TestBlobsOutliveAPrune empties the builder's cache while the image is shipped.

@@ -173,8 +173,11 @@ func tooLarge(size int64) error {
 // without a name. A malformed Dockerfile is an error that carries its lines
 // (see github.com/moby/buildkit/solver/errdefs.Sources).
 func (s *Source) Stages() ([]string, error) {
-	return stageNames(filepath.Base(s.Dockerfile), s.Data)
+	return stageNames(s.base(), s.Data)
 }
+
+// base is the Dockerfile's name in its directory.
+func (s *Source) base() string { return filepath.Base(s.Dockerfile) }
 
 func stageNames(filename string, data []byte) ([]string, error) {
 	list, err := dockerfile2llb.ListTargets(nil, data) //nolint:staticcheck // takes a context that it never uses

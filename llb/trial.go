@@ -1,6 +1,7 @@
 package llb
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +26,9 @@ type Trial struct {
 	Client gateway.Client
 	// Images are the image for each platform.
 	Images []*Stage
+	// Index tells that the image is an index: that there are, or could be,
+	// images for several platforms.
+	Index bool
 
 	named map[string][]*Stage
 	union contextUnion
@@ -41,12 +45,13 @@ type Trial struct {
 	mu      sync.Mutex
 	tried   []*bkllb.Definition // what Solve was called for
 	passed  []string            // marks to remember
+	known   []string            // marks that are remembered
 }
 
 // newTrial converts what extra asks for beside the image itself and makes all of
 // it load one context.
 func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) (*Trial, error) {
-	t := &Trial{named: map[string][]*Stage{}, union: contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
+	t := &Trial{Index: cv.ui.MultiPlatformRequested, named: map[string][]*Stage{}, union: contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
 	if err := t.convert(ctx, cv, extra); err != nil {
 		return nil, err
 	}
@@ -64,7 +69,7 @@ func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]strin
 func (t *Trial) convert(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) error {
 	var want []string
 	if extra != nil {
-		have, err := stageNames(cv.src.Filename, cv.src.Data)
+		have, err := cv.stageNames(ctx)
 		if err != nil {
 			return err
 		}
@@ -74,13 +79,14 @@ func (t *Trial) convert(ctx context.Context, cv *conversion, extra func([]string
 	}
 	named := make([][]*Stage, len(want))
 	eg, ctx := errgroup.WithContext(ctx)
+	warn := cv.allWarnings(ctx)
 	eg.Go(func() (err error) {
-		t.Images, err = cv.stages(ctx, "", cv.warn(ctx))
+		t.Images, err = cv.stages(ctx, "", warn)
 		return err
 	})
 	for i, name := range want {
 		eg.Go(func() (err error) {
-			named[i], err = cv.stages(ctx, name, nil)
+			named[i], err = cv.stages(ctx, name, warn)
 			return err
 		})
 	}
@@ -104,10 +110,12 @@ func (t *Trial) uniteContexts() error {
 		}
 	}
 	for _, st := range all {
-		var err error
-		if st.def, err = t.union.apply(st.def); err != nil {
+		united, err := t.union.apply(st.def)
+		if err != nil {
 			return err
 		}
+		st.united = !slices.EqualFunc(st.def.Def, united.Def, bytes.Equal)
+		st.def = united
 	}
 	return nil
 }
@@ -137,6 +145,8 @@ type Graph struct {
 	Vertices []digest.Digest
 	// Commands are the vertices among them that run something.
 	Commands []digest.Digest
+	// Platforms are those that the commands run on, each once.
+	Platforms []ocispecs.Platform
 }
 
 // StageGraph is a stage of the Dockerfile as a graph.
@@ -173,9 +183,29 @@ func (t *Trial) graph(def *bkllb.Definition) (*Graph, error) {
 		g.Vertices = append(g.Vertices, dgst)
 		if op.GetExec() != nil {
 			g.Commands = append(g.Commands, dgst)
+			if op.Platform != nil {
+				g.addPlatform(op.Platform.Spec())
+			}
 		}
 	}
 	return g, nil
+}
+
+func (g *Graph) addPlatform(p ocispecs.Platform) {
+	p = platforms.Normalize(p)
+	same := func(q ocispecs.Platform) bool { return platforms.FormatAll(q) == platforms.FormatAll(p) }
+	if !slices.ContainsFunc(g.Platforms, same) {
+		g.Platforms = append(g.Platforms, p)
+	}
+}
+
+// Platforms are those that the daemon can run commands on, its own first.
+func (t *Trial) Platforms() []ocispecs.Platform {
+	var out []ocispecs.Platform
+	for _, w := range t.Client.BuildOpts().Workers {
+		out = append(out, w.Platforms...)
+	}
+	return out
 }
 
 // Solve runs a graph to its end and returns its filesystem.

@@ -37,29 +37,44 @@ type contentChunk struct {
 	left    int
 }
 
-// parse stands at the data when it returns. The message has an offset, a number,
-// before it and nothing behind.
+// parse stands at the data when it returns.
 func (c *contentChunk) parse(data mem.BufferSlice) error {
 	r := data.Reader()
+	n, err := dataLength(r)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return r.Close()
+	}
+	c.buffers, c.left = r, n
+	return nil
+}
+
+// dataLength reads a message up to its data. The message has an offset, a number,
+// before it and nothing behind.
+func dataLength(r interface {
+	io.ByteReader
+	Remaining() int
+}) (int, error) {
 	for r.Remaining() > 0 {
 		tag, err := binary.ReadUvarint(r)
 		if err != nil {
-			return fmt.Errorf("parsing content: %w", err)
+			return 0, fmt.Errorf("parsing content: %w", err)
 		}
 		value, err := binary.ReadUvarint(r) // of a number, or the length of bytes
 		if err != nil {
-			return fmt.Errorf("parsing content: %w", err)
+			return 0, fmt.Errorf("parsing content: %w", err)
 		}
 		switch num, typ := protowire.DecodeTag(tag); {
 		case typ == protowire.VarintType:
 		case typ == protowire.BytesType && num == fieldData && value == uint64(r.Remaining()):
-			c.buffers, c.left = r, int(value)
-			return nil
+			return int(value), nil
 		default:
-			return fmt.Errorf("parsing content: unexpected field %d with %d of %d bytes", num, value, r.Remaining())
+			return 0, fmt.Errorf("parsing content: unexpected field %d with %d of %d bytes", num, value, r.Remaining())
 		}
 	}
-	return r.Close()
+	return 0, nil
 }
 
 // Read is io.EOF at the end of the chunk, whose buffers are free then.

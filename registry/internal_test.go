@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
@@ -125,5 +128,73 @@ func TestPause(t *testing.T) {
 	cancel()
 	if err := p.wait(ctx, "busy"); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting with a cancelled context = %v, want context.Canceled", err)
+	}
+}
+
+// slowConn takes half of what it is given in the time that it has, until it
+// takes nothing any more.
+type slowConn struct {
+	net.Conn
+	took []byte
+	most int
+}
+
+func (c *slowConn) Write(p []byte) (int, error) {
+	n := min((len(p)+1)/2, c.most-len(c.took))
+	c.took = append(c.took, p[:n]...)
+	if n < len(p) {
+		return n, os.ErrDeadlineExceeded
+	}
+	return n, nil
+}
+
+func (c *slowConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *slowConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Slow is not stalled, however much is written at once.
+func TestStallConn(t *testing.T) {
+	for _, tc := range []struct {
+		most int
+		want error
+	}{{100, nil}, {70, os.ErrDeadlineExceeded}} {
+		c := &slowConn{most: tc.most}
+		n, err := stallConn{c}.Write(bytes.Repeat([]byte("x"), 100))
+		if !errors.Is(err, tc.want) || n != tc.most || len(c.took) != tc.most {
+			t.Errorf("Write() to a connection that takes %d bytes = %d, %v, want %v", tc.most, n, err, tc.want)
+		}
+	}
+}
+
+// chosenStore counts what is opened.
+type chosenStore struct {
+	Store
+	opened int
+}
+
+func (s *chosenStore) Open(context.Context, v1.Descriptor) (io.ReadCloser, error) {
+	s.opened++
+	return http.NoBody, nil
+}
+
+// A tunnel for one connection may leave the second one waiting for ever.
+func TestDialContentGivesUpOnSilence(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0") // and never accept
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	dialled := 0
+	next := &chosenStore{}
+	d := &dialContent{Store: next, limit: 50 * time.Millisecond, dial: func(ctx context.Context) (net.Conn, error) {
+		dialled++
+		return new(net.Dialer).DialContext(ctx, "tcp", lis.Addr().String())
+	}}
+	for range 3 {
+		if _, err := d.Open(t.Context(), v1.Descriptor{Size: worthDialing}); err != nil {
+			t.Errorf("Open() = %v", err)
+		}
+	}
+	if dialled != 1 || next.opened != 3 {
+		t.Errorf("dialled %d times and opened %d of the next store's blobs, want 1 and 3", dialled, next.opened)
 	}
 }

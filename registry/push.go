@@ -38,7 +38,7 @@ type Options struct {
 }
 
 // Push brings an artifact under references on any number of registries. Its
-// methods are not for concurrent use.
+// methods, Check excepted, are not for concurrent use.
 type Push struct {
 	refs     []name.Reference
 	dests    []*dest // in the order of refs

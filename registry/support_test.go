@@ -33,6 +33,7 @@ import (
 type daemon struct {
 	content.Store
 	client contentapi.ContentClient
+	dial   func(context.Context) (net.Conn, error)
 }
 
 func startDaemon(t *testing.T, opts ...grpc.ServerOption) *daemon {
@@ -59,7 +60,7 @@ func startDaemon(t *testing.T, opts ...grpc.ServerOption) *daemon {
 			t.Errorf("serving content: %v", err)
 		}
 	})
-	return &daemon{Store: store, client: contentapi.NewContentClient(conn)}
+	return &daemon{Store: store, client: contentapi.NewContentClient(conn), dial: lis.DialContext}
 }
 
 func (d *daemon) write(t *testing.T, digestOf v1.Hash, b []byte) {

@@ -14,7 +14,7 @@ import (
 )
 
 // graph is the test as build steps on top of image.
-func (t Test) graph(ctx context.Context, trial *llb.Trial, name string, image *llb.Stage) (*llb.Graph, error) {
+func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *llb.Stage) (*llb.Graph, error) {
 	if t.Stage != "" {
 		st, err := trial.Stage(t.Stage, image.Platform)
 		if err != nil {
@@ -22,7 +22,7 @@ func (t Test) graph(ctx context.Context, trial *llb.Trial, name string, image *l
 		}
 		return trial.StageGraph(st)
 	}
-	opts := append(image.RunOptions(), bkllb.Args(t.argv(image)), bkllb.WithCustomName("[test] "+display(name)))
+	opts := append(image.RunOptions(), bkllb.Args(t.argv(image)), bkllb.WithCustomName("[test] "+title))
 	return trial.StateGraph(ctx, image.State.Run(opts...).Root())
 }
 
@@ -42,6 +42,14 @@ func display(name string) string {
 		return string(r[:most-1]) + "…"
 	}
 	return name
+}
+
+// title names a test on a platform, if there may be others.
+func title(name, platform string) string {
+	if platform == "" {
+		return display(name)
+	}
+	return display(name) + " (" + platform + ")"
 }
 
 // isTestFailure tells a test that ran and failed from an image that could not be

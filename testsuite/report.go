@@ -21,8 +21,10 @@ const (
 
 // Case is one test on one platform.
 type Case struct {
-	Name   string
-	Status Status
+	Name string
+	// Platform is that of the image; "" if the image is for one only.
+	Platform string
+	Status   Status
 	// Cached tells that the test passed on this very image before, and was
 	// not run again.
 	Cached bool
@@ -40,9 +42,14 @@ type Case struct {
 	started, ended time.Time
 }
 
+// Title is the name, shortened, with the platform.
+func (c Case) Title() string { return title(c.Name, c.Platform) }
+
 // Report is what became of a suite.
 type Report struct {
 	Cases []Case
+	// Untested are the image's platforms that Suite.Platforms left out.
+	Untested []string
 }
 
 // Count is the number of cases with the status st.
@@ -76,7 +83,7 @@ func (r *Report) Duration() time.Duration {
 func (s *Suite) Report(rec *llb.Record) *Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rep := &Report{}
+	rep := &Report{Untested: s.skipped}
 	for _, r := range s.runs {
 		rep.Cases = append(rep.Cases, r.report(rec))
 	}
@@ -84,7 +91,7 @@ func (s *Suite) Report(rec *llb.Record) *Report {
 }
 
 func (r *run) report(rec *llb.Record) Case {
-	c := Case{Name: r.name, Status: NotRun, ExitCode: -1}
+	c := Case{Name: r.name, Platform: r.platform, Status: NotRun, ExitCode: -1}
 	switch {
 	case r.done && r.err == nil:
 		c.Status, c.ExitCode = Passed, 0

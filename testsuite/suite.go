@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/seatrial/seatrial/llb"
 )
 
@@ -51,12 +52,15 @@ type Suite struct {
 	// Tests are what was declared. Without any, a stage called "test" is
 	// looked for.
 	Tests []Test
+	// Platforms are those of the image that it is tested on. Default: all.
+	Platforms []ocispecs.Platform
 	// Target is the stage that is the image, "" for the last one: it is not
 	// taken for a test of itself.
 	Target string
 
-	mu   sync.Mutex
-	runs []*run
+	mu      sync.Mutex
+	runs    []*run
+	skipped []string // platforms
 }
 
 // UnknownStageError names a stage that the Dockerfile does not have.
@@ -79,9 +83,10 @@ var ErrTargetIsTest = errors.New("the stage that is the image cannot be its own 
 // Stages completes the suite from the Dockerfile's stages, and names those that
 // its tests need. It returns ErrNoTests if there is nothing to run, an
 // *UnknownStageError for a test or target that is not there, and
-// ErrTargetIsTest if it cannot tell the image from its test.
+// ErrTargetIsTest if it cannot tell the image from its test. If have is empty
+// the stages are not known, and all that are named are believed to be there.
 func (s *Suite) Stages(have []string) ([]string, error) {
-	if s.Target != "" && !hasStage(have, s.Target) {
+	if len(have) > 0 && s.Target != "" && !hasStage(have, s.Target) {
 		return nil, &UnknownStageError{Stage: s.Target, Have: have}
 	}
 	if len(s.Tests) == 0 {
@@ -94,7 +99,7 @@ func (s *Suite) Stages(have []string) ([]string, error) {
 		if t.Stage == "" {
 			continue
 		}
-		if !hasStage(have, t.Stage) {
+		if len(have) > 0 && !hasStage(have, t.Stage) {
 			return nil, &UnknownStageError{Stage: t.Stage, Have: have}
 		}
 		if strings.EqualFold(t.Stage, s.target(have)) {
@@ -130,53 +135,70 @@ func hasStage(have []string, name string) bool {
 
 // run is one test on one platform.
 type run struct {
-	test  Test
-	name  string
-	graph *llb.Graph
-	err   error
-	done  bool // it passed or failed, of itself
-	anew  bool // it was in the cache, but for another image, and ran again
+	test     Test
+	name     string
+	platform string // "" if the image is no index
+	image    *llb.Stage
+	graph    *llb.Graph
+	err      error
+	done     bool // it passed or failed, of itself
+	anew     bool // it was in the cache, but for another image, and ran again
 }
 
 // Try runs every test on every platform of the image, side by side, to its end.
-// If one failed it returns a *FailedError; if the image itself could not be
-// built, that build's error.
+// If one failed it returns a *FailedError; if the builder cannot execute one, an
+// *UnexecutableError, before any has run; if the image itself could not be built,
+// that build's error.
 func (s *Suite) Try(ctx context.Context, t *llb.Trial) error {
+	runs, err := s.prepare(ctx, t)
+	if err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
-	for _, test := range s.Tests {
-		for _, image := range t.Images {
-			r := &run{test: test, name: test.name()}
-			if len(t.Images) > 1 {
-				r.name += " (" + platforms.Format(image.Platform) + ")"
-			}
+	for _, r := range runs {
+		wg.Go(func() {
+			err := s.tryOne(ctx, t, r)
 			s.mu.Lock()
-			s.runs = append(s.runs, r)
-			s.mu.Unlock()
-			wg.Go(func() {
-				err := s.tryOne(ctx, t, r, image)
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				r.err = err
-				r.done = err == nil || ctx.Err() == nil && isTestFailure(t, err)
-			})
-		}
+			defer s.mu.Unlock()
+			r.err = err
+			r.done = err == nil || ctx.Err() == nil && isTestFailure(t, err)
+		})
 	}
 	wg.Wait()
 	return s.verdict(ctx, t)
 }
 
-func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run, image *llb.Stage) error {
-	g, err := r.test.graph(ctx, t, r.name, image)
-	if err != nil {
-		return err
+// prepare makes the graphs of all tests on all platforms.
+func (s *Suite) prepare(ctx context.Context, t *llb.Trial) ([]*run, error) {
+	var runs []*run
+	for _, test := range s.Tests {
+		for _, image := range s.images(t) {
+			r := &run{test: test, name: test.name(), image: image}
+			if t.Index {
+				r.platform = platforms.Format(image.Platform)
+			}
+			var err error
+			if r.graph, err = test.graph(ctx, t, title(r.name, r.platform), image); err != nil {
+				return nil, err
+			}
+			if err := executable(t, r); err != nil {
+				return nil, err
+			}
+			runs = append(runs, r)
+		}
 	}
 	s.mu.Lock()
-	r.graph = g
-	s.mu.Unlock()
-	if _, err = t.Solve(ctx, g); err != nil {
+	defer s.mu.Unlock()
+	s.runs, s.skipped = runs, s.untested(t)
+	return runs, nil
+}
+
+func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run) error {
+	g := r.graph
+	if _, err := t.Solve(ctx, g); err != nil {
 		return err
 	}
-	mark := r.test.mark() + " platform " + platforms.Format(image.Platform)
+	mark := r.test.mark() + " platform " + platforms.Format(r.image.Platform)
 	passed, err := t.Passed(ctx, mark)
 	if err != nil || passed {
 		return err
@@ -219,7 +241,7 @@ func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {
 		if !isTestFailure(t, r.err) {
 			return r.err
 		}
-		failed = append(failed, r.name)
+		failed = append(failed, title(r.name, r.platform))
 	}
 	if len(failed) > 0 {
 		return &FailedError{Failed: failed, Total: len(s.runs)}
@@ -229,17 +251,13 @@ func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {
 
 // FailedError says that tests ran and did not pass.
 type FailedError struct {
-	Failed []string
+	Failed []string // titles
 	Total  int
 }
 
 func (e *FailedError) Error() string {
 	if e.Total == 1 {
-		return fmt.Sprintf("test %q failed", display(e.Failed[0]))
+		return fmt.Sprintf("test %q failed", e.Failed[0])
 	}
-	names := make([]string, len(e.Failed))
-	for i, name := range e.Failed {
-		names[i] = display(name)
-	}
-	return fmt.Sprintf("%d of %d tests failed: %s", len(e.Failed), e.Total, strings.Join(names, ", "))
+	return fmt.Sprintf("%d of %d tests failed: %s", len(e.Failed), e.Total, strings.Join(e.Failed, ", "))
 }

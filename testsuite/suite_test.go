@@ -232,3 +232,11 @@ func TestOutputTailIsTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestStagesUnknown is a Dockerfile whose stages nobody can tell.
+func TestStagesUnknown(t *testing.T) {
+	suite := &Suite{Target: "app", Tests: []Test{{Stage: "smoke"}}}
+	if got, err := suite.Stages(nil); err != nil || !slices.Equal(got, []string{"smoke"}) {
+		t.Errorf("Stages(nil) = %q, %v, want what was named", got, err)
+	}
+}

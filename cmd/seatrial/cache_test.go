@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,13 +37,48 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 				w.daemon = second
 				served := start(t, w.env(), "run", "-t", ref, "--cache-from", cache[1], project)
 				served.exits(0)
-				if strings.Contains(served.stderr(), " built-here\n") {
-					t.Errorf("a step of the first builder ran again:\n%s", served.stderr())
+				for _, step := range []string{" built-here\n", " tested-here\n"} {
+					if strings.Contains(served.stderr(), step) {
+						t.Errorf("%q of the first builder ran again:\n%s", step, served.stderr())
+					}
 				}
-				// It passed elsewhere, which this builder cannot know of this image.
-				served.says(" tested-here\n", "tested  test  passed in")
+				served.says("tested  test  passed (cached: it passed on this image before)")
+
+				// The cache has the test's steps; that they passed on this image is
+				// what is known of no other: another image is tested.
+				other := start(t, w.env(), "run", "-t", ref, "--cache-from", cache[1], "--no-cache-filter", "base", project)
+				other.exits(0)
+				other.says(" tested-here\n", "tested  test  passed in")
 			})
 		}
+	}
+}
+
+// TestCacheHasTheCompressionOfTheImage has no layer compressed twice.
+func TestCacheHasTheCompressionOfTheImage(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	dir := t.TempDir()
+	project := testenv.Dir(t, "Dockerfile", cachedDockerfile, "name", t.Name())
+	start(t, w.env(), "run", "-t", w.registry.Host+"/acme/app:zstd", "--compression", "zstd", "--force-compression",
+		"--cache-to", "type=local,mode=max,dest="+dir, project).exits(0)
+	found := map[string]bool{}
+	blobs, err := filepath.Glob(filepath.Join(dir, "blobs", "sha256", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, blob := range blobs {
+		dt, err := os.ReadFile(blob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{"zstd", "gzip"} {
+			if dt[0] == '{' && strings.Contains(string(dt), "tar+"+kind) {
+				found[kind] = true
+			}
+		}
+	}
+	if !found["zstd"] || found["gzip"] {
+		t.Errorf("the cache has layers of %v, want zstd alone, as the image", found)
 	}
 }
 

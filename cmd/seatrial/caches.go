@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/cmd/buildctl/build"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/urfave/cli/v2"
 )
 
@@ -22,10 +23,29 @@ func (p *plan) caches(c *cli.Context) error {
 	if p.build.CacheExports, err = build.ParseExportCache(typed(c.StringSlice("cache-to"))); err != nil {
 		return usagef("", "--cache-to: %w", err)
 	}
+	for _, e := range p.build.CacheExports {
+		p.compressAlike(e)
+	}
+	if len(p.addrs) > 1 && len(p.build.CacheExports) > 0 {
+		return usagef("build for one platform at a time to fill caches, each with a name of its own", "--cache-to with several builders: each would overwrite what another has written")
+	}
 	if err := checkCaches("cache-from", "src", p.build.CacheImports); err != nil {
 		return err
 	}
 	return checkCaches("cache-to", "dest", p.build.CacheExports)
+}
+
+// compressAlike gives a cache the image's compression, unless it was given one, and
+// if it can be told: every layer would be compressed once more otherwise.
+func (p *plan) compressAlike(e client.CacheOptionsEntry) {
+	if _, given := e.Attrs["compression"]; given || !slices.Contains([]string{"registry", "local", "s3"}, e.Type) {
+		return
+	}
+	for _, key := range []exptypes.ImageExporterOptKey{exptypes.OptKeyLayerCompression, exptypes.OptKeyCompressionLevel, exptypes.OptKeyForceCompression} {
+		if v, ok := p.build.ExportAttrs[string(key)]; ok {
+			e.Attrs[string(key)] = v
+		}
+	}
 }
 
 // typed spells a bare reference out, as docker build takes it.

@@ -15,18 +15,22 @@ func runCommand(std Streams) *cli.Command {
 		Name: "run", Usage: "build, test, push", ArgsUsage: contextUsage,
 		Description: "Builds the image, runs its tests in it, and moves the tags when all of them passed.\n\n" +
 			"   seatrial run -t registry.example.com/app:1.2 --test ./test.sh .",
-		Flags: slices.Concat([]cli.Flag{tagFlag()}, buildFlags(), imageFlags(), testFlags(),
-			[]cli.Flag{boolFlag(catTest, "untested", "push without any test")}, builderFlags(), outputFlags()),
+		Flags: slices.Concat(buildFlags(),
+			destinationFlags("to push to; may be repeated, across registries (default: [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest)", "does nothing: run pushes"),
+			imageFlags(), testFlags(), []cli.Flag{boolFlag(catTest, "untested", "push without any test")}, builderFlags(), outputFlags(), dockerFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeRun) },
 	}
 }
 
 func buildCommand(std Streams) *cli.Command {
 	return &cli.Command{
-		Name: "build", Usage: "build; push nothing", ArgsUsage: contextUsage,
-		Description: "Builds the image into the builder's content store and prints its digest.",
-		Flags:       slices.Concat(buildFlags(), imageFlags(), builderFlags(), outputFlags()),
-		Action:      func(c *cli.Context) error { return execute(c, std, modeBuild) },
+		Name: "build", Usage: "build; push nothing unless told", ArgsUsage: contextUsage,
+		Description: "Builds the image into the builder's content store and prints its digest. What -o and\n" +
+			"--push give away has not been tested: that is what run and test are for.\n\n" +
+			"   seatrial build -o type=oci,dest=app.tar .",
+		Flags: slices.Concat(buildFlags(), callFlags(), destinationFlags("that names the image, and with --push is pushed to", "push the image, untested"),
+			imageFlags(), builderFlags(), outputFlags(), dockerFlags()),
+		Action: func(c *cli.Context) error { return execute(c, std, modeBuild) },
 	}
 }
 
@@ -34,8 +38,9 @@ func testCommand(std Streams) *cli.Command {
 	return &cli.Command{
 		Name: "test", Usage: "build and test; push nothing", ArgsUsage: contextUsage,
 		Description: "Builds the image and runs its tests in it.",
-		Flags:       slices.Concat(buildFlags(), testFlags(), builderFlags(), outputFlags()),
-		Action:      func(c *cli.Context) error { return execute(c, std, modeTest) },
+		Flags: slices.Concat(buildFlags(), destinationFlags("that names the image in outputs", "is refused: run pushes"),
+			imageFlags(), testFlags(), builderFlags(), outputFlags(), dockerFlags()),
+		Action: func(c *cli.Context) error { return execute(c, std, modeTest) },
 	}
 }
 

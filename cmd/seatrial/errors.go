@@ -89,17 +89,22 @@ func exitCode(err error) int {
 		builder *buildkitd.Error
 		lost    *lostError
 		failed  *testsuite.FailedError
+		cannot  *testsuite.UnexecutableError
 		partial *registry.PartialError
 		push    *pushError
 		build   *buildError
+		check   *checkError
+		output  *outputError
 		signal  *signalError
 	)
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &check):
+		return check.code
 	case errors.As(err, &signal):
 		return 128 + int(signal.sig)
-	case errors.As(err, &usage), errors.As(err, &syntax):
+	case errors.As(err, &usage), errors.As(err, &syntax), errors.As(err, &cannot):
 		return exitUsage
 	case errors.As(err, &builder):
 		if builder.Usage {
@@ -114,7 +119,7 @@ func exitCode(err error) int {
 		return exitPartial
 	case errors.As(err, &push):
 		return exitPush
-	case errors.As(err, &build):
+	case errors.As(err, &build), errors.As(err, &output):
 		return exitBuild
 	default:
 		return exitUnexpected

@@ -7,9 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -24,7 +26,12 @@ func execute(c *cli.Context, std Streams, m mode) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(p.execute(c.Context, std), p.build.Source.Close())
+	if p.call != nil {
+		err = p.ask(c.Context, std)
+	} else {
+		err = p.execute(c.Context, std)
+	}
+	err = errors.Join(err, p.build.Source.Close())
 	if p.debug {
 		explain(std.Err, err)
 	}
@@ -32,16 +39,19 @@ func execute(c *cli.Context, std Streams, m mode) error {
 }
 
 func (p *plan) execute(ctx context.Context, std Streams) error {
-	out := &outcome{mode: p.mode, started: time.Now()}
-	err := p.work(ctx, std.Err, out)
+	out := &outcome{mode: p.mode, names: p.imageNames(), started: time.Now()}
+	err := p.work(ctx, std, out)
 	out.finish(err)
+	if line := out.syntax(); p.debug && line != "" {
+		fmt.Fprintf(std.Err, "debug: %s\n", line)
+	}
 	// The files are written whatever happened: they say what did.
 	err = errors.Join(err, p.writeFiles(out))
 	if !p.quiet {
 		out.summary(std.Err)
 	}
 	out.failures(std.Err)
-	for _, line := range out.results() {
+	for _, line := range p.results(out) {
 		if _, werr := fmt.Fprintln(std.Out, line); werr != nil {
 			err = errors.Join(err, fmt.Errorf("printing the result: %w", werr))
 		}
@@ -50,80 +60,107 @@ func (p *plan) execute(ctx context.Context, std Streams) error {
 }
 
 // work connects to a builder and has it build, test and ship.
-func (p *plan) work(ctx context.Context, stderr io.Writer, out *outcome) error {
+func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
+	stderr := std.Err
 	uploads := &uploads{}
 	ship, ctx, err := p.startShipping(ctx, uploads, stderr)
 	if err != nil {
 		return err
 	}
 	defer ship.stop()
-	builder, err := p.connect(ctx, stderr)
+	builders, err := p.connect(ctx, stderr)
+	out.connected(builders)
 	if err != nil {
 		return err
 	}
-	out.connected(builder)
+	shares, err := p.shares(ctx, builders)
+	if err != nil {
+		return err
+	}
 
 	display, err := startDisplay(stderr, p.progress)
 	if err != nil {
 		return err
 	}
+	defer display.close()
 	uploads.display = display
+	out.shown = display.showsLogs
 	build := p.build
 	build.Status = display.send
 	build.PullCredentials = pullCredentials()
 	if dir, err := os.UserCacheDir(); err == nil {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
-	res, err := llb.Solve(ctx, builder.Client, build, p.phases(out, display, ship))
-	display.close()
+	build.Recall = p.recallPasses
+	d := &delivery{plan: p, stdout: std.Out, out: out, display: display}
+	if len(shares) > 1 {
+		return newFleet(p, shares, ship, d).run(ctx, build)
+	}
+	return p.solve(ctx, shares[0], build, ship, d)
+}
+
+// solve has one builder do all of it.
+func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shipping, d *delivery) error {
+	out := d.out
+	out.builder, build.Platforms, build.Index = s.builder, s.platforms, p.indexWanted
+	ph := p.phases(p.suite)
+	ph.Ship = func(ctx context.Context, image *llb.Shipment) error {
+		out.exported()
+		if p.outputs.push {
+			defer out.phase("push")()
+		}
+		return ship.ship(ctx, image, d)
+	}
+	res, err := llb.Solve(ctx, s.builder.Client, build, ph)
+	if err == nil && res.CacheErr == nil {
+		res.CacheErr = p.keepPasses(ctx, res.Passed)
+	}
+	if s.result = res; err == nil {
+		out.builds = append(out.builds, s)
+	}
 	out.built(res)
 	if p.suite != nil {
-		out.report = p.suite.Report(res.Record)
-		out.add("test", out.report.Duration())
+		out.addReport(p.suite.Report(res.Record))
 	}
-	out.shown = display.showsLogs
-	return p.classify(err, builder, res.Record)
+	return p.classify(err, s.builder, res.Record)
 }
 
-func (p *plan) connect(ctx context.Context, stderr io.Writer) (*buildkitd.Builder, error) {
-	opt := p.builder
-	if !p.quiet {
-		opt.Notes = func(format string, args ...any) { fmt.Fprintf(stderr, "seatrial: "+format+"\n", args...) }
+// connect returns the builders that answered, even with an error.
+func (p *plan) connect(ctx context.Context, stderr io.Writer) ([]*buildkitd.Builder, error) {
+	builders := make([]*buildkitd.Builder, len(p.addrs))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, addr := range p.addrs {
+		opt := p.builder
+		opt.Addr = addr
+		if !p.quiet {
+			opt.Notes = func(format string, args ...any) { fmt.Fprintf(stderr, "seatrial: "+format+"\n", args...) }
+		}
+		g.Go(func() (err error) {
+			builders[i], err = buildkitd.Connect(gctx, opt)
+			return err
+		})
 	}
-	builder, err := buildkitd.Connect(ctx, opt)
+	err := g.Wait()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return nil, cause
+		err = cause
 	}
-	return builder, err
+	return slices.DeleteFunc(builders, func(b *buildkitd.Builder) bool { return b == nil }), err
 }
 
-func (p *plan) phases(out *outcome, display *display, ship *shipping) llb.Phases {
-	ph := llb.Phases{Stages: func(have []string) ([]string, error) {
-		if err := p.stages(have); err != nil {
-			return nil, err
-		}
-		if p.suite == nil {
-			return nil, nil
-		}
-		return p.suite.Stages(have)
-	}}
-	if p.suite != nil {
-		ph.Try = p.suite.Try
+// shares divides the work. A single builder is given all of it, whatever it says of
+// itself.
+func (p *plan) shares(ctx context.Context, builders []*buildkitd.Builder) ([]*share, error) {
+	if len(builders) == 1 {
+		return []*share{{builder: builders[0], platforms: p.build.Platforms}}, nil
 	}
-	switch p.mode {
-	case modeBuild, modeTest:
-		// Exported all the same: only so an image has a digest to be known by.
-		ph.Ship = func(ctx context.Context, s *llb.Shipment) error {
-			out.exported()
-			s.Release()
-			return s.Verdict(ctx)
-		}
-	case modeRun:
-		ph.Ship = func(ctx context.Context, s *llb.Shipment) error {
-			out.exported()
-			defer out.phase("push")()
-			return ship.ship(ctx, s, out, display)
-		}
+	return distribute(ctx, builders, p.build.Platforms)
+}
+
+// phases are those that find and try the tests of suite, which may be nil.
+func (p *plan) phases(suite *testsuite.Suite) llb.Phases {
+	ph := llb.Phases{Stages: func(have []string) ([]string, error) { return p.stages(suite, have) }}
+	if suite != nil {
+		ph.Try = suite.Try
 	}
 	return ph
 }
@@ -133,18 +170,20 @@ func (p *plan) classify(err error, builder *buildkitd.Builder, rec *llb.Record) 
 	var (
 		failed *testsuite.FailedError
 		push   *pushError
+		output *outputError
 		usage  *usageError
 		signal *signalError
 		syntax *llb.SyntaxError
+		cannot *testsuite.UnexecutableError
 	)
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &failed), errors.As(err, &usage), errors.As(err, &signal), errors.As(err, &syntax):
+	case errors.As(err, &failed), errors.As(err, &usage), errors.As(err, &signal), errors.As(err, &syntax), errors.As(err, &cannot):
 		return err
 	case lost(err) && !answers(builder):
 		return &lostError{addr: builder.Addr, err: err}
-	case errors.As(err, &push):
+	case errors.As(err, &push), errors.As(err, &output):
 		return err
 	default:
 		failed := &buildError{err: err}

@@ -79,8 +79,8 @@ func (p *plan) annotation(v string) error {
 		p.indexWanted = p.indexWanted || key.Type != exptypes.AnnotationManifest
 		p.build.ExportAttrs[key.String()] = value
 	}
-	if p.indexWanted && len(p.build.Platforms) < 2 {
-		return usagef("name the platform with --platform, several for an index", "--annotation %q is for an index, and an image for one platform has none", v)
+	if p.indexWanted && len(p.build.Platforms) < 2 && len(p.addrs) < 2 && len(p.build.Attestations) == 0 {
+		return usagef("name the platform with --platform, several for an index", "--annotation %q is for an index, and an image for one platform without attestations has none", v)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,11 +25,15 @@ type resultDocument struct {
 	ExitCode      int               `json:"exitCode"`
 	Error         string            `json:"error,omitempty"`
 	Builder       *resultBuilder    `json:"builder,omitempty"`
+	Builders      []resultBuilder   `json:"builders,omitempty"` // if there are several
 	Image         *resultImage      `json:"image,omitempty"`
 	Steps         *resultSteps      `json:"steps,omitempty"`
 	Phases        []resultPhase     `json:"phases"`
 	Tests         []resultTest      `json:"tests"`
+	Untested      []string          `json:"untestedPlatforms,omitempty"`
 	References    []resultReference `json:"references"`
+	Warnings      []resultWarning   `json:"warnings"`
+	Outputs       []resultOutput    `json:"outputs"`
 }
 
 type resultBuilder struct {
@@ -58,6 +61,7 @@ type resultPhase struct {
 
 type resultTest struct {
 	Name     string  `json:"name"`
+	Platform string  `json:"platform,omitempty"` // of an index
 	Status   string  `json:"status"`
 	Cached   bool    `json:"cached"`
 	Seconds  float64 `json:"seconds"`
@@ -71,21 +75,35 @@ type resultReference struct {
 	Moved     bool   `json:"moved"` // false: the tag named this digest before
 }
 
+// resultOutput was written. Its destination is - for standard output.
+type resultOutput struct {
+	Type        string `json:"type"`
+	Destination string `json:"destination"`
+}
+
 func (m mode) String() string {
-	return map[mode]string{modeBuild: "build", modeTest: "test", modeRun: "run"}[m]
+	return map[mode]string{modeBuild: "build", modeTest: "test", modeRun: "run", modeCheck: "check"}[m]
 }
 
 func (o *outcome) document() resultDocument {
 	doc := resultDocument{
 		SchemaVersion: resultSchema, Version: version, Command: o.mode.String(),
 		Started: o.started.UTC(), Seconds: o.duration.Seconds(), ExitCode: exitCode(o.err),
-		Phases: []resultPhase{}, Tests: []resultTest{}, References: []resultReference{},
+		Phases: []resultPhase{}, Tests: []resultTest{}, References: []resultReference{}, Outputs: []resultOutput{},
+		Warnings: []resultWarning{},
 	}
 	if o.err != nil {
 		doc.Error = message(o.err)
 	}
-	if b := o.builder; b != nil {
-		doc.Builder = &resultBuilder{Address: b.Addr, Version: b.Version, Private: b.Private}
+	for _, b := range o.builders {
+		doc.Builders = append(doc.Builders, resultBuilder{Address: b.Addr, Version: b.Version, Private: b.Private})
+	}
+	switch len(doc.Builders) {
+	case 0:
+	case 1:
+		doc.Builder, doc.Builders = &doc.Builders[0], nil
+	default:
+		doc.Builder = &doc.Builders[0]
 	}
 	if o.result != nil {
 		total, cached := o.result.Record.Steps()
@@ -98,12 +116,19 @@ func (o *outcome) document() resultDocument {
 		doc.Phases = append(doc.Phases, resultPhase{p.Name, p.Duration.Seconds()})
 	}
 	if o.report != nil {
+		doc.Untested = o.report.Untested
 		for _, c := range o.report.Cases {
-			doc.Tests = append(doc.Tests, resultTest{c.Name, string(c.Status), c.Cached, c.Duration.Seconds(), c.ExitCode, c.Reason})
+			doc.Tests = append(doc.Tests, resultTest{c.Name, c.Platform, string(c.Status), c.Cached, c.Duration.Seconds(), c.ExitCode, c.Reason})
 		}
 	}
 	for _, p := range o.pushed {
 		doc.References = append(doc.References, resultReference{canonical(p.Reference), p.Digest.String(), p.Moved})
+	}
+	for _, f := range o.warnings() {
+		doc.Warnings = append(doc.Warnings, f.document())
+	}
+	for _, w := range o.wrote {
+		doc.Outputs = append(doc.Outputs, resultOutput{w.kind, w.dest})
 	}
 	return doc
 }
@@ -146,30 +171,6 @@ func (p *plan) writeFiles(o *outcome) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// metadata is what buildx writes: the exporter's response, with what is
-// base64-coded JSON there as JSON.
-func (o *outcome) metadata() map[string]any {
-	out := map[string]any{}
-	for k, v := range o.result.Response {
-		out[k] = v
-		dt, err := base64.StdEncoding.DecodeString(v)
-		if err == nil && len(dt) > 0 && dt[0] == '{' && json.Valid(dt) {
-			out[k] = json.RawMessage(dt)
-		}
-	}
-	names := ""
-	for i, p := range o.pushed {
-		if i > 0 {
-			names += ","
-		}
-		names += canonical(p.Reference)
-	}
-	if names != "" {
-		out[exptypes.ExporterImageNameKey] = names
-	}
-	return out
 }
 
 // imageID is the digest of the configuration where there is one, as in docker.

@@ -37,18 +37,21 @@ func buildFlags() []cli.Flag {
 		listFlag(catBuild, "build-arg", "set `NAME=VALUE` for ARG; NAME alone takes the environment's value"),
 		listFlag(catBuild, "build-context", "replace an image or stage: `NAME=VALUE`, a directory, docker-image://REF, oci-layout://PATH[:TAG], target:STAGE or a URL"),
 		stringFlag(catBuild, "target", "`STAGE` that becomes the image (default: the last)"),
-		listFlag(catBuild, "platform", "`PLATFORM` to build for, as linux/arm64; several by comma or repeated"),
+		platformFlag("`PLATFORM` to build for, as linux/arm64; several by comma or repeated"),
 		listFlag(catBuild, "label", "add the label `NAME=VALUE` to the image"),
 		listFlag(catBuild, "secret", "offer a secret to RUN --mount=type=secret: `id=ID[,src=FILE|,env=VAR]`"),
-		listFlag(catBuild, "ssh", "offer an SSH agent or keys to RUN --mount=type=ssh: `ID[=SOCKET|KEY[,KEY]]`"),
+		listFlag(catBuild, "ssh", "offer an SSH agent or keys, or with raw=true any socket, to RUN --mount=type=ssh: `ID[=SOCKET[,raw=true]|KEY[,KEY]]`"),
 		boolFlag(catBuild, "no-cache", "build every step anew"),
 		listFlag(catBuild, "no-cache-filter", "build `STAGE` anew; several by comma or repeated"),
 		stringFlag(catBuild, "network", "`NETWORK` of RUN instructions and tests: default, none or host"),
 		listFlag(catBuild, "add-host", "add `NAME:IP` to /etc/hosts of RUN instructions and tests"),
 		stringFlag(catBuild, "shm-size", "`SIZE` of /dev/shm, as 64m"),
 		listFlag(catBuild, "ulimit", "limit of RUN instructions and tests, as `nofile=1024:2048`"),
+		listFlag(catBuild, "resource", "limit what each RUN instruction and test may take: `KEY=VALUE`, as memory=2g, memory-swap, cpu-shares, cpu-period, cpu-quota, cpuset-cpus, cpuset-mems"),
 		stringFlag(catBuild, "cgroup-parent", "parent `CGROUP` of RUN instructions and tests"),
-		listFlag(catBuild, "allow", "`ENTITLEMENT` that the build may use: network.host, security.insecure or device"),
+		listFlag(catBuild, "allow", "`ENTITLEMENT` that the build may use: network.host, security.insecure or device; buildx.local.delete lets an output delete"),
+		listFlag(catBuild, "allow-frontend", "run the frontend image that # syntax= names if it is `REPO[:TAG|@DIGEST]`; it can read everything the build offers: context, secrets, credentials"),
+		stringFlag(catBuild, "source-policy-file", "`FILE` with the policy that allows, denies and replaces sources (default: the one in EXPERIMENTAL_BUILDKIT_SOURCE_POLICY)"),
 		listFlag(catBuild, "cache-from", "look for finished steps in a cache: `type=registry|local|gha|s3|azblob,…`, or a reference"),
 		listFlag(catBuild, "cache-to", "keep finished steps, of tests too, in a cache: `type=registry|local|gha|s3|azblob|inline,…`, or a reference"),
 		boolFlag(catBuild, "pull", "ask the registry for base images even if the builder has them"),
@@ -61,6 +64,9 @@ func imageFlags() []cli.Flag {
 		stringFlag(catImage, "compression", "`TYPE` of the layers' compression: gzip, zstd, estargz or uncompressed (default: gzip)"),
 		&cli.IntFlag{Category: catImage, Name: "compression-level", Usage: "`LEVEL` of the compression", EnvVars: env("compression-level"), DefaultText: "the compression's own"},
 		boolFlag(catImage, "force-compression", "compress layers of base images anew that are compressed otherwise"),
+		stringFlag(catImage, "provenance", "attest how the image was built: true, or `mode=min|max,…` (default: false)"),
+		stringFlag(catImage, "sbom", "attest what is in the image: true, or `generator=IMAGE,…` (default: false)"),
+		listFlag(catImage, "attest", "what --provenance and --sbom do, in one flag: `type=provenance|sbom,…`"),
 		boolFlag(catImage, "reproducible", "give files and image the time of SOURCE_DATE_EPOCH (default: 1970), so that two builds make one digest"),
 	}
 }
@@ -69,13 +75,13 @@ func testFlags() []cli.Flag {
 	return []cli.Flag{
 		listFlag(catTest, "test", "run `CMD` in the built image instead of its start command"),
 		listFlag(catTest, "test-stage", "build `STAGE` as a test (default: the one called test, if there is one)"),
+		listFlag(catTest, "test-platform", "`PLATFORM` of the image to test on; several by comma or repeated (default: all that the image is built for)"),
 	}
 }
 
 func builderFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Category: catBuilder, Name: "addr", Value: "auto", EnvVars: env("addr"),
-			Usage: "`ADDRESS` of a buildkitd; auto looks at BUILDKIT_HOST and the usual sockets, then starts a private one; private insists on that"},
+		listFlag(catBuilder, "addr", "`ADDRESS` of a buildkitd; auto, the default, looks at BUILDKIT_HOST and the usual sockets, then starts a private one; private insists on that. Several share the platforms"),
 		stringFlag(catBuilder, "tlsdir", "`DIR` with ca.pem, cert.pem and key.pem (or ca.crt, tls.crt, tls.key)"),
 		stringFlag(catBuilder, "tlscacert", "`FILE` with the CA that the builder's certificate is checked against"),
 		stringFlag(catBuilder, "tlscert", "`FILE` with the client certificate"),
@@ -95,10 +101,25 @@ func outputFlags() []cli.Flag {
 		stringFlag(catOutput, "result-file", "write what happened to `FILE` as JSON"),
 		stringFlag(catOutput, "metadata-file", "write the image's metadata to `FILE`, as buildx does"),
 		stringFlag(catOutput, "iidfile", "write the image's ID to `FILE`"),
-		boolFlag(catOutput, "debug", "show errors with all that led to them, and which credentials were used"),
+		boolFlag(catOutput, "debug", "show errors with all that led to them, which credentials were used, and what converted the Dockerfile", "D"),
 	}
 }
 
-func tagFlag() cli.Flag {
-	return listFlag(catBuild, "tag", "`REFERENCE` to push to; may be repeated, across registries (default: [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest)", "t")
+// platformFlag has the default that buildx has.
+func platformFlag(usage string) cli.Flag {
+	f := listFlag(catBuild, "platform", usage)
+	f.EnvVars = env("platform", "DOCKER_DEFAULT_PLATFORM")
+	return f
+}
+
+// destinationFlags say where the image goes. use is what -t is for.
+func destinationFlags(use, push string) []cli.Flag {
+	load := boolFlag(catImage, "load", "")
+	load.Hidden = true
+	return []cli.Flag{
+		listFlag(catImage, "tag", "`REFERENCE` "+use, "t"),
+		listFlag(catImage, "output", "write the image, once it has passed its tests: `DIR`, -, or type=local|tar|oci|docker|registry|image,dest=…; may be repeated", "o"),
+		boolFlag(catImage, "push", push),
+		load,
+	}
 }

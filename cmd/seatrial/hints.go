@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
+	"github.com/seatrial/seatrial/testsuite"
 )
 
 // hints say what can be done about err. They are the only place that guesses.
@@ -16,6 +19,7 @@ func hints(err error) []string {
 	var (
 		usage   *usageError
 		syntax  *llb.SyntaxError
+		cannot  *testsuite.UnexecutableError
 		builder *buildkitd.Error
 		lost    *lostError
 		partial *registry.PartialError
@@ -26,7 +30,12 @@ func hints(err error) []string {
 	case errors.As(err, &usage) && usage.hint != "":
 		return []string{usage.hint}
 	case errors.As(err, &syntax):
-		return []string{"remove the syntax line, or name docker/dockerfile:1"}
+		return syntaxHints(syntax)
+	case errors.As(err, &cannot):
+		return []string{
+			fmt.Sprintf("name a builder for %s with one more --addr, or give this one an emulator (binfmt_misc),", cannot.Platform),
+			"or say with --test-platform where the image is to be tested",
+		}
 	case errors.As(err, &builder) && builder.Hint != "":
 		return strings.Split(builder.Hint, "\n")
 	case errors.As(err, &lost):
@@ -39,6 +48,18 @@ func hints(err error) []string {
 		return buildHints(build)
 	}
 	return nil
+}
+
+func syntaxHints(err *llb.SyntaxError) []string {
+	builtin := "name docker/dockerfile:1, which is built in"
+	named, perr := reference.ParseNormalizedNamed(err.Frontend)
+	if perr != nil {
+		return []string{builtin}
+	}
+	return []string{
+		fmt.Sprintf("--allow-frontend %s[@DIGEST] has the builder run it: such an image can read everything that seatrial offers the builder (context, secrets, credentials), so allow only one that you trust, best by its digest", reference.FamiliarName(named)),
+		"or " + builtin,
+	}
 }
 
 func pushHints(err error) []string {
@@ -76,6 +97,14 @@ func buildHints(err *buildError) []string {
 		return []string{"the builder's disk is full: buildctl prune --all, or give it more room"}
 	case strings.Contains(text, "secret") && strings.Contains(text, "not found"):
 		return []string{"offer the secret with --secret id=ID,src=FILE"}
+	case strings.Contains(text, "should not be blank"), strings.Contains(text, "failed to parse stage name"):
+		return []string{"has every ARG of this line a value? --build-arg NAME=VALUE, or a default: ARG NAME=VALUE before the first FROM"}
+	case strings.Contains(text, "is not an allowed gateway source"), strings.Contains(text, "invalid frontend: gateway.v0"):
+		return []string{`the builder's configuration forbids this frontend image: see [frontend."gateway.v0"] in its buildkitd.toml`}
+	case strings.Contains(text, "unsupported frontend capability moby.buildkit.frontend.contexts"):
+		return []string{"this frontend image knows no named contexts: leave out --build-context"}
+	case strings.Contains(text, "denied by policy"):
+		return []string{"the source policy (--source-policy-file, EXPERIMENTAL_BUILDKIT_SOURCE_POLICY) says so"}
 	case strings.Contains(text, "401 Unauthorized"), strings.Contains(text, "authorization failed"), strings.Contains(text, "insufficient_scope"):
 		return []string{"the registry of a base image wants credentials: docker login"}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -16,15 +17,19 @@ import (
 // output only read, so that they cannot disagree.
 type outcome struct {
 	mode     mode
+	names    []string // the image's, in outputs
 	started  time.Time
 	duration time.Duration
 	err      error
 
-	builder  *buildkitd.Builder
+	builders []*buildkitd.Builder
+	builder  *buildkitd.Builder // the first
 	result   *llb.Result
 	report   *testsuite.Report
 	pushed   []registry.Pushed
-	shown    bool // failed steps' output was shown as it came
+	wrote    []output
+	builds   []*share // that ended well
+	shown    bool     // failed steps' output was shown as it came
 	mu       sync.Mutex
 	phases   []phase
 	solving  time.Time
@@ -49,8 +54,11 @@ func (o *outcome) add(name string, d time.Duration) {
 	o.phases = append(o.phases, phase{name, d})
 }
 
-func (o *outcome) connected(b *buildkitd.Builder) {
-	o.builder = b
+func (o *outcome) connected(builders []*buildkitd.Builder) {
+	o.builders = builders
+	if len(builders) > 0 {
+		o.builder = builders[0]
+	}
 	o.add("connect", time.Since(o.started))
 	o.solving = time.Now()
 }
@@ -71,22 +79,47 @@ func (o *outcome) built(res *llb.Result) {
 	o.add("build", end.Sub(o.solving))
 }
 
+// syntax says what converted the Dockerfile, if that asked for anything.
+func (o *outcome) syntax() string {
+	if o.result == nil {
+		return ""
+	}
+	return o.result.Syntax.String()
+}
+
 func (o *outcome) finish(err error) {
+	if o.report != nil {
+		o.add("test", o.report.Duration())
+	}
 	o.err = err
 	o.duration = time.Since(o.started)
 }
 
-// close gives the builder back.
-func (o *outcome) close() error {
-	if o.builder == nil {
-		return nil
+// addReport adds the tests of one solve.
+func (o *outcome) addReport(rep *testsuite.Report) {
+	if o.report == nil {
+		o.report = rep
+	} else {
+		o.report.Cases = append(o.report.Cases, rep.Cases...)
+		o.report.Untested = append(o.report.Untested, rep.Untested...)
 	}
-	return o.builder.Close()
 }
 
-// results are the lines for standard output.
-func (o *outcome) results() []string {
-	if o.mode == modeBuild {
+// close gives the builders back.
+func (o *outcome) close() error {
+	var errs []error
+	for _, b := range o.builders {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// results are the lines for standard output, which may be an output itself.
+func (p *plan) results(o *outcome) []string {
+	if p.outputs.stdout() {
+		return nil
+	}
+	if o.mode == modeBuild && !p.outputs.push {
 		if o.err == nil && o.result != nil {
 			return []string{o.result.Descriptor.Digest.String()}
 		}

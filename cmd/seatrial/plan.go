@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -24,6 +25,7 @@ const (
 	modeBuild mode = iota
 	modeTest
 	modeRun
+	modeCheck
 )
 
 // plan is a command line that was understood and checked, before anything is
@@ -32,13 +34,17 @@ type plan struct {
 	mode     mode
 	build    llb.Options
 	suite    *testsuite.Suite // nil: nothing is tested
-	refs     []name.Reference
+	refs     []name.Reference // the image's names; pushed to if outputs.push
+	tagged   bool             // they come from -t
+	outputs  *outputSet
+	addrs    []string // of builders, one at least
 	builder  buildkitd.Options
 	progress string
 	quiet    bool
 	debug    bool
 	// indexWanted tells that something is asked of the image's index.
 	indexWanted bool
+	call        *call // what is asked instead of building; nil: nothing
 
 	resultFile, metadataFile, iidFile string
 }
@@ -49,9 +55,9 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 			"one CONTEXT is expected, not %d: %s", c.NArg(), strings.Join(c.Args().Slice(), " "))
 	}
 	p := &plan{
-		mode: m,
+		mode:  m,
+		addrs: c.StringSlice("addr"),
 		builder: buildkitd.Options{
-			Addr:     c.String("addr"),
 			Insecure: c.Bool("insecure-builder"),
 			TLS: buildkitd.TLS{
 				Dir: c.String("tlsdir"), CACert: c.String("tlscacert"), Cert: c.String("tlscert"),
@@ -61,7 +67,10 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
 		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
 	}
-	for _, step := range []func(*cli.Context) error{p.output, p.files, p.buildOptions, p.runOptions, p.exportOptions, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
+	if len(p.addrs) == 0 {
+		p.addrs = []string{buildkitd.Auto}
+	}
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
 		if err := step(c); err != nil {
 			return nil, err
 		}
@@ -70,8 +79,13 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 }
 
 func (p *plan) output(*cli.Context) error {
+	if p.mode == modeCheck {
+		return nil // it shows no progress
+	}
 	switch p.progress {
 	case "auto", "tty", "plain", "rawjson", "quiet":
+	case "none": // buildx's other name
+		p.progress = "quiet"
 	default:
 		return usagef("", "--progress %q is not one of auto, tty, plain, rawjson, quiet", p.progress)
 	}
@@ -105,7 +119,7 @@ func (p *plan) buildOptions(c *cli.Context) error {
 	if p.build.NamedContexts, err = namedContexts(c.StringSlice("build-context")); err != nil {
 		return err
 	}
-	p.build.Platforms, err = platformList(c.StringSlice("platform"))
+	p.build.Platforms, err = platformList("platform", c.StringSlice("platform"))
 	return err
 }
 
@@ -140,13 +154,13 @@ func pairs(flag string, values []string) (map[string]string, error) {
 	return out, nil
 }
 
-func platformList(values []string) ([]string, error) {
+func platformList(flag string, values []string) ([]string, error) {
 	var out []string
 	for _, v := range values {
 		for _, s := range strings.Split(v, ",") {
 			p, err := platforms.Parse(strings.TrimSpace(s))
 			if err != nil {
-				return nil, usagef("a platform looks like linux/amd64 or linux/arm/v7", "--platform %q: %w", s, err)
+				return nil, usagef("a platform looks like linux/amd64 or linux/arm/v7", "--%s %q: %w", flag, s, err)
 			}
 			out = append(out, platforms.FormatAll(platforms.Normalize(p)))
 		}
@@ -194,6 +208,9 @@ func (p *plan) tests(c *cli.Context) error {
 		return nil
 	}
 	p.suite = &testsuite.Suite{Target: p.build.Target}
+	if err := p.testPlatforms(c.StringSlice("test-platform")); err != nil {
+		return err
+	}
 	for _, stage := range c.StringSlice("test-stage") {
 		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Stage: stage})
 	}
@@ -206,67 +223,34 @@ func (p *plan) tests(c *cli.Context) error {
 	return nil
 }
 
-// names finds where to push to: -t, or the environment as the builder scripts of
-// old had it.
-func (p *plan) names(c *cli.Context) error {
-	if p.mode != modeRun {
-		return nil
+func (p *plan) testPlatforms(values []string) error {
+	list, err := platformList("test-platform", values)
+	if err != nil {
+		return err
 	}
-	tags := c.StringSlice("tag")
-	if len(tags) == 0 {
-		tags = namesFromEnv(os.Getenv)
-	}
-	if len(tags) == 0 {
-		return usagef("name it with -t REGISTRY/REPOSITORY:TAG, or by ACCOUNT, IMAGE and TAG in the environment (and REGISTRY); seatrial test pushes nothing and needs no name",
-			"there is no name to push the image to")
-	}
-	for _, t := range tags {
-		if at := strings.LastIndex(t, "@"); at >= 0 && !strings.HasPrefix(t[at:], "@sha") {
-			return usagef("credentials come from docker login", "a reference has no user name or password: …%s", t[at:])
+	for _, v := range list {
+		if len(p.build.Platforms) > 0 && !slices.Contains(p.build.Platforms, v) {
+			return usagef("", "--test-platform %s: the image is built for %s", v, strings.Join(p.build.Platforms, ", "))
 		}
-		ref, err := name.ParseReference(t, name.WeakValidation)
-		if err != nil {
-			return usagef("a reference looks like registry.example.com/team/app:1.2", "invalid reference %q: %w", t, err)
-		}
-		if _, ok := ref.(name.Digest); ok {
-			return usagef("push to a tag; the digest is printed", "reference %q names a digest, which only the image's content can decide", t)
-		}
-		p.refs = append(p.refs, ref)
+		p.suite.Platforms = append(p.suite.Platforms, platforms.MustParse(v))
 	}
 	return nil
 }
 
-// namesFromEnv is [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest.
-func namesFromEnv(getenv func(string) string) []string {
-	image := getenv("IMAGE")
-	if image == "" {
-		return nil
-	}
-	var parts []string
-	for _, s := range []string{getenv("REGISTRY"), getenv("ACCOUNT"), image} {
-		if s = strings.Trim(s, "/"); s != "" {
-			parts = append(parts, s)
+// stages checks what the command line says of stages, completes the suite, which may
+// be nil, and names the stages that it needs.
+func (p *plan) stages(suite *testsuite.Suite, have []string) ([]string, error) {
+	if len(have) > 0 {
+		if err := p.stageContexts(have); err != nil {
+			return nil, err
 		}
 	}
-	repo := strings.Join(parts, "/")
-	names := []string{repo + ":latest"}
-	if tag := getenv("TAG"); tag != "" && tag != "latest" {
-		names = []string{repo + ":" + tag, repo + ":latest"}
-	}
-	return names
-}
-
-// stages checks what the command line says of stages, and completes the suite.
-func (p *plan) stages(have []string) error {
-	if err := p.stageContexts(have); err != nil {
-		return err
-	}
-	if p.suite == nil {
+	if suite == nil {
 		_, err := (&testsuite.Suite{Target: p.build.Target, Tests: []testsuite.Test{{Command: "true"}}}).Stages(have)
-		return stageError(err)
+		return nil, stageError(err)
 	}
-	_, err := p.suite.Stages(have)
-	return stageError(err)
+	want, err := suite.Stages(have)
+	return want, stageError(err)
 }
 
 func stageError(err error) error {

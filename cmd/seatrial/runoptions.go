@@ -8,6 +8,8 @@ import (
 	"github.com/docker/go-units"
 	"github.com/moby/buildkit/util/entitlements"
 	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/llb"
 )
 
 // runOptions are flags about the surroundings of RUN instructions and tests.
@@ -32,7 +34,21 @@ func (p *plan) runOptions(c *cli.Context) error {
 	if err := p.hosts(c.StringSlice("add-host")); err != nil {
 		return err
 	}
+	if err := p.frontends(c.StringSlice("allow-frontend")); err != nil {
+		return err
+	}
 	return p.entitlements(c)
+}
+
+func (p *plan) frontends(values []string) error {
+	for _, v := range values {
+		a, err := llb.ParseAllowedFrontend(v)
+		if err != nil {
+			return usagef("REPO, REPO:TAG or REPO@sha256:… is expected, as docker/dockerfile:1-labs", "--allow-frontend %q: %w", v, err)
+		}
+		p.build.AllowFrontends = append(p.build.AllowFrontends, a)
+	}
+	return nil
 }
 
 // hosts takes docker's NAME:IP, and NAME=IP.
@@ -53,19 +69,21 @@ func (p *plan) hosts(values []string) error {
 }
 
 func (p *plan) entitlements(c *cli.Context) error {
-	p.build.Entitlements = c.StringSlice("allow")
+	p.build.Entitlements = slices.DeleteFunc(c.StringSlice("allow"), func(v string) bool { return v == entitlementDelete })
 	for _, v := range p.build.Entitlements {
 		if _, _, err := entitlements.Parse(v); err != nil {
-			return usagef("", "--allow %q is not one of network.host, security.insecure, device", v)
+			return usagef("", "--allow %q is not one of network.host, security.insecure, device, %s", v, entitlementDelete)
 		}
 	}
 	switch network := c.String("network"); network {
 	case "", "default":
 	case "host":
-		if !slices.Contains(p.build.Entitlements, string(entitlements.EntitlementNetworkHost)) {
-			return usagef("add --allow network.host; the builder's configuration must allow it too", "--network host needs an entitlement")
-		}
+		// Whoever says so allows it, as in buildx; the builder's configuration
+		// must do so too.
 		p.build.Network = network
+		if allowed := string(entitlements.EntitlementNetworkHost); !slices.Contains(p.build.Entitlements, allowed) {
+			p.build.Entitlements = append(p.build.Entitlements, allowed)
+		}
 	case "none":
 		p.build.Network = network
 	default:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/moby/buildkit/client"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/seatrial/seatrial/hack/testenv"
@@ -22,6 +24,7 @@ type testMain struct{ m *testing.M }
 func (t testMain) Run() int { return testenv.Run(t.m) }
 
 func TestMain(m *testing.M) {
+	runFrontend()
 	testscript.Main(testMain{m}, map[string]func(){"seatrial": main})
 }
 
@@ -30,9 +33,12 @@ var kinds = []testenv.Kind{testenv.Root, testenv.Rootless}
 
 // TestScripts tells the user stories of testdata/script, each on a rootful and
 // on a rootless buildkitd, with two registries. In a script, the image "busybox"
-// is there under its own name, $REGISTRY and $OTHER are registries, $WEB serves the
-// directory web, $GIT the repositories in the directory git, and BUILDKIT_HOST is set.
+// is there under its own name, $REGISTRY and $OTHER are registries, the latter an
+// old one without a referrers API, $FRONTENDS is one that all share, $WEB serves the
+// directory web, $GIT the repositories in the directory git, $BUILDCTL is BuildKit's
+// own client, and BUILDKIT_HOST is set.
 func TestScripts(t *testing.T) {
+	frontends := testenv.StartRegistry(t, testenv.RegistryOptions{})
 	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			daemon := testenv.SharedDaemon(t, kind)
@@ -40,24 +46,32 @@ func TestScripts(t *testing.T) {
 				Dir: "testdata/script",
 				Setup: func(e *testscript.Env) error {
 					setUp(e, daemon)
+					e.Setenv("FRONTENDS", frontends.Host)
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits":   cmdExits,
-					"resolve": cmdResolve,
+					"exits":    cmdExits,
+					"frontend": cmdFrontend,
+					"resolve":  cmdResolve,
+					"steps":    cmdSteps,
 				},
 			})
 		})
 	}
 }
 
+// testingKey is where a script's commands find its test.
+type testingKey struct{}
+
 func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 	t := e.T().(testing.TB)
-	first, second := testenv.StartRegistry(t, testenv.RegistryOptions{}), testenv.StartRegistry(t, testenv.RegistryOptions{})
+	e.Values[testingKey{}] = t
+	first, second := testenv.StartRegistry(t, testenv.RegistryOptions{}), testenv.StartDebianRegistry(t)
 	testenv.Push(t, first.Host+"/library/busybox", testenv.BusyboxImage(t))
 	e.Setenv("REGISTRY", first.Host)
 	e.Setenv("OTHER", second.Host)
 	e.Setenv("BUILDKIT_HOST", daemon.Addr)
+	e.Setenv("BUILDCTL", testenv.Binary(t, "buildctl"))
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("DOCKER_CONFIG", e.WorkDir)
 	e.Setenv("SEATRIAL_BUILD_CONTEXT", "busybox=docker-image://"+first.Host+"/library/busybox")
@@ -93,6 +107,32 @@ func cmdResolve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: resolve VARIABLE REFERENCE")
 	}
 	ts.Setenv(args[0], resolve(ts.Fatalf, args[1]))
+}
+
+// cmdSteps is "steps COUNT NAME": it checks how many different steps of that name the
+// last command showed with --progress rawjson. Lines of plain progress will not do
+// for that: it names a step again each time that it comes back to it.
+func cmdSteps(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: steps COUNT NAME")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	found := map[string]bool{}
+	for _, line := range strings.Split(ts.ReadFile("stderr"), "\n") {
+		var st client.SolveStatus
+		if json.Unmarshal([]byte(line), &st) != nil {
+			continue // the summary
+		}
+		for _, v := range st.Vertexes {
+			if v.Name == args[1] {
+				found[v.Digest.String()] = true
+			}
+		}
+	}
+	if len(found) != want {
+		ts.Fatalf("%d steps are called %q, want %d", len(found), args[1], want)
+	}
 }
 
 // resolve is the digest behind a reference, "none" if there is nothing.

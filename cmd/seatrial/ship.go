@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
 	"github.com/seatrial/seatrial/testsuite"
@@ -16,9 +19,12 @@ import (
 // shipping is a push that connects while the image is built.
 type shipping struct {
 	push      *registry.Push
-	refs      int
+	refs      []name.Reference
+	options   registry.Options
 	uploads   *uploads
-	connected chan struct{} // closed when the connections are there, or stop was called with why not
+	connected chan struct{} // closed when the connections are there, or the context has ended with why not
+	begun     chan struct{} // closed by begin, when there is something to push
+	begin     func()
 	stop      func()
 }
 
@@ -27,53 +33,122 @@ type shipping struct {
 // long build whose image can go nowhere is better not begun.
 func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Writer) (*shipping, context.Context, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	s := &shipping{refs: len(p.refs), uploads: uploads, connected: make(chan struct{}), stop: func() { cancel(nil) }}
-	if p.mode != modeRun {
+	s := &shipping{
+		refs: p.refs, uploads: uploads, stop: func() { cancel(nil) },
+		connected: make(chan struct{}), begun: make(chan struct{}),
+	}
+	s.begin = sync.OnceFunc(func() { close(s.begun) })
+	if !p.outputs.push {
 		return s, ctx, nil
 	}
 	var keychain authn.Keychain = authn.DefaultKeychain
 	if p.debug {
 		keychain = tellingKeychain{keychain, stderr}
 	}
-	push, err := registry.NewPush(p.refs, registry.Options{Progress: uploads.progress, Keychain: keychain})
+	s.options = registry.Options{Progress: uploads.progress, Keychain: keychain}
+	push, err := registry.NewPush(p.refs, s.options)
 	if err != nil {
 		cancel(nil)
 		return nil, nil, &pushError{err}
 	}
 	s.push = push
+	ended := make(chan struct{})
+	s.stop = func() {
+		cancel(nil)
+		<-ended // an upload that was begun to see whether it may be is cancelled
+	}
 	go func() {
-		defer close(s.connected)
-		if err := push.Connect(ctx); err != nil {
+		defer close(ended)
+		err := push.Connect(ctx)
+		if err == nil {
+			close(s.connected)
+			err = s.askPermission(ctx)
+		}
+		if err != nil {
 			cancel(&pushError{err})
 		}
 	}()
 	return s, ctx, nil
 }
 
-// ship uploads while tests run, and moves tags when they have passed.
-func (s *shipping) ship(ctx context.Context, image *llb.Shipment, out *outcome, display *display) error {
-	store := registry.ContentDirs(out.builder.ContentDirs(), registry.DaemonContent(image.Content))
-	artifact, err := registry.Load(ctx, store, image.Descriptor, registry.LoadOptions{
-		Bases: bases(image.Bases), Materialize: image.Materialize,
-	})
+// ship uploads while tests run, writes outputs when they have passed, and then moves
+// tags: an output that cannot be written costs no tag. Without either, the image was
+// exported all the same: only so it has a digest to be known by.
+func (s *shipping) ship(ctx context.Context, image *llb.Shipment, d *delivery) error {
+	if s.push == nil && !d.any() {
+		image.Release()
+		return image.Verdict(ctx)
+	}
+	artifact, err := s.load(ctx, image, d.out.builder)
 	if err != nil {
-		return &pushError{err}
+		return err
 	}
-	select {
-	case <-s.connected:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	err = s.upload(ctx, image, artifact)
+	err = s.send(ctx, s.push, image, artifact, d)
 	s.uploads.end(err)
 	if err != nil {
 		return err
 	}
-	image.Release()
-	if err := image.Verdict(ctx); err != nil {
+	if err := d.deliver(ctx, []*llb.Shipment{image}, artifact); err != nil {
 		return err
 	}
-	done := display.step(fmt.Sprintf("[push] tagging %s", plural(s.refs, "reference")))
+	image.Release()
+	return s.commit(ctx, artifact, d)
+}
+
+func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *buildkitd.Builder) (registry.Artifact, error) {
+	store := registry.DialContent(builder.Dial, registry.DaemonContent(image.Content))
+	store = registry.ContentDirs(builder.ContentDirs(), store)
+	artifact, err := registry.Load(ctx, store, image.Descriptor, registry.LoadOptions{
+		Bases: bases(image.Bases), Materialize: image.Materialize,
+	})
+	if err != nil && s.push == nil {
+		return nil, &outputError{err}
+	}
+	if err != nil {
+		return nil, &pushError{err}
+	}
+	return artifact, nil
+}
+
+// another is a push to the same references, to be used beside the first one; nil if
+// nothing is pushed.
+func (s *shipping) another() (*registry.Push, error) {
+	if s.push == nil {
+		return nil, nil
+	}
+	push, err := registry.NewPush(s.refs, s.options)
+	if err != nil {
+		return nil, &pushError{err}
+	}
+	return push, nil
+}
+
+// send uploads the blobs, if there is a push, and returns when the image has passed.
+func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact, d *delivery) error {
+	if push != nil {
+		s.begin()
+		select {
+		case <-s.connected:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := uploadWatching(ctx, push, image, artifact); err != nil {
+			return err
+		}
+	}
+	if !d.any() {
+		image.Release()
+	}
+	return image.Verdict(ctx)
+}
+
+// commit moves the tags, if there is a push.
+func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *delivery) error {
+	if s.push == nil {
+		return nil
+	}
+	out := d.out
+	done := d.display.step(fmt.Sprintf("[push] tagging %s", plural(len(s.refs), "reference")))
 	pushed, err := s.push.Commit(ctx, artifact)
 	done(err)
 	out.pushed = pushed
@@ -87,8 +162,8 @@ func (s *shipping) ship(ctx context.Context, image *llb.Shipment, out *outcome, 
 	return nil
 }
 
-// upload sends the blobs. A failed test ends it; the bytes would be in vain.
-func (s *shipping) upload(ctx context.Context, image *llb.Shipment, artifact registry.Artifact) error {
+// uploadWatching sends the blobs. A failed test ends it; the bytes would be in vain.
+func uploadWatching(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -96,7 +171,7 @@ func (s *shipping) upload(ctx context.Context, image *llb.Shipment, artifact reg
 			cancel(err)
 		}
 	}()
-	err := s.push.Upload(ctx, artifact)
+	err := push.Upload(ctx, artifact)
 	var failed *testsuite.FailedError
 	if cause := context.Cause(ctx); errors.As(cause, &failed) {
 		return cause

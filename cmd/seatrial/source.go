@@ -22,19 +22,17 @@ import (
 const stdin = "-"
 
 // dockerfile reads a Dockerfile that is here and finds out what can be known
-// without a builder: that it is there, that it parses, that the stages exist, and
-// that every context on this machine can be offered.
+// without a builder: that it is there, that it may be converted by what it asks for,
+// that it parses, that the stages exist, and that every context on this machine can
+// be offered. A check finds out most of it in its own way.
 func (p *plan) dockerfile(c *cli.Context) error {
 	src, err := p.source(c)
 	if err != nil {
 		return err
 	}
-	if p.build.Source = src; src != nil {
-		have, err := src.Stages()
-		if err != nil {
-			return &buildError{err: err}
-		}
-		if err := p.stages(have); err != nil {
+	p.build.Source = src
+	if src != nil && p.mode != modeCheck {
+		if err := p.look(src); err != nil {
 			return err
 		}
 	}
@@ -42,6 +40,22 @@ func (p *plan) dockerfile(c *cli.Context) error {
 		return usagef(contextHint(err), "%w", err)
 	}
 	return nil
+}
+
+func (p *plan) look(src *llb.Source) error {
+	syntax, err := src.Syntax(p.build)
+	if err != nil {
+		return err
+	}
+	if syntax.Frontend != "" {
+		return nil // which knows best what stages there are
+	}
+	have, err := src.Stages()
+	if err != nil {
+		return &buildError{err: err}
+	}
+	_, err = p.stages(p.suite, have)
+	return err
 }
 
 // source is nil if context and Dockerfile are remote.

@@ -22,14 +22,23 @@ func (o *outcome) summary(w io.Writer) {
 	if o.result == nil {
 		return
 	}
+	printWarnings(w, o.warnings())
 	fmt.Fprintln(w)
 	o.summarizeBuild(w)
 	if o.report != nil {
 		for _, c := range o.report.Cases {
 			summarizeCase(w, c)
 		}
+		if len(o.report.Untested) > 0 {
+			row(w, "", "not tested on "+strings.Join(o.report.Untested, ", ")+" (--test-platform)", "")
+		}
 	} else if o.mode == modeRun {
 		row(w, "tested", "nothing (--untested)", "")
+	} else if len(o.pushed) > 0 {
+		row(w, "tested", "nothing: seatrial build runs no tests", "")
+	}
+	for _, f := range o.wrote {
+		row(w, "wrote", short(f.typed, 60), "")
 	}
 	for _, p := range o.pushed {
 		what := "tag moved"
@@ -69,7 +78,7 @@ func (o *outcome) failures(w io.Writer) {
 			printSource(w, src)
 		}
 		if !o.shown {
-			printOutput(w, fmt.Sprintf("test %q", c.Name), c.Output)
+			printOutput(w, fmt.Sprintf("test %q", c.Title()), c.Output)
 		}
 	}
 }
@@ -83,7 +92,7 @@ func (o *outcome) summarizeBuild(w io.Writer) {
 		return
 	}
 	if o.result.Descriptor.Digest == "" {
-		row(w, "built", steps, "")
+		row(w, "build", "not finished: "+steps, "")
 		return
 	}
 	row(w, "built", o.result.Descriptor.Digest.String(), "")
@@ -100,7 +109,8 @@ func summarizeCase(w io.Writer, c testsuite.Case) {
 	case c.Status == testsuite.Passed:
 		verdict += " in " + seconds(c.Duration)
 	}
-	row(w, "tested", short(c.Name, 40), verdict)
+	c.Name = short(c.Name, 40)
+	row(w, "tested", c.Title(), verdict)
 }
 
 func printOutput(w io.Writer, who string, v llb.Vertex) {
@@ -120,7 +130,7 @@ func (o *outcome) timing() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	parts := make([]string, 0, len(o.phases))
-	for _, want := range []string{"connect", "build", "test", "push"} {
+	for _, want := range []string{"connect", "build", "test", "output", "push"} {
 		for _, p := range o.phases {
 			if p.Name == want {
 				parts = append(parts, fmt.Sprintf("%s %s", p.Name, seconds(p.Duration)))

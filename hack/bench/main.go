@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 )
 
@@ -72,8 +73,12 @@ func (b *bench) measureAll(ctx context.Context, opt options) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
+	many, err := b.newMany()
+	if err != nil {
+		return nil, err
+	}
 	var results []result
-	for _, s := range append(append([]scenario{unchanged, changed}, large.push()...), large.unchanged()) {
+	for _, s := range slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{large.unchanged(), many.unchanged()}) {
 		r, err := s.measure(ctx, opt.runs)
 		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", s.title, err)

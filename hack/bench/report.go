@@ -43,9 +43,12 @@ func (r report) table() string {
 	}
 	row("private daemon ready, no state", "seatrial", seconds(middle(r.ready)), "", "",
 		met(middle(r.ready) <= maxReady, "<= "+seconds(maxReady)))
-	large := r.results[len(r.results)-2]
-	row(large.scenario.title, "seatrial", "", megabytes(peak(large.samples[0])), "",
-		met(peak(large.samples[0]) < maxClientMemory, "< "+megabytes(maxClientMemory)))
+	// Memory is at its largest where layers come through the daemon's socket.
+	for _, result := range r.results {
+		if most := peak(result.samples[0]); strings.HasSuffix(result.scenario.title, elsewhere) {
+			row(result.scenario.title, "seatrial", "", megabytes(most), "", met(most < maxClientMemory, "< "+megabytes(maxClientMemory)))
+		}
+	}
 	return t.String()
 }
 
@@ -85,7 +88,8 @@ machine: the client, one buildkitd for all, and docker-registry on loopback.
 
 - **seatrial** builds, tests, and pushes in one call, and pushes nothing if the
   test fails.
-- **buildctl** is called twice: the target `+"`test`"+`, then the image with `+"`push=true`"+`.
+- **buildctl** is called twice for flask: the target `+"`test`"+`, then the image with
+  `+"`push=true`"+`; once where nothing is tested.
 - **bake** is `+"`buildx bake`"+` with both as targets, over the remote driver. It pushes
   whether the test fails or not.
 `,

@@ -1,7 +1,9 @@
 package buildkitd
 
 import (
+	"context"
 	"errors"
+	"net"
 	"sync"
 
 	"github.com/moby/buildkit/client"
@@ -22,6 +24,9 @@ type Builder struct {
 	PID int
 	// LogFile is where a private daemon writes its log.
 	LogFile string
+	// Dial makes another connection to it, with TLS if the daemon wants that; nil
+	// where that would run another program, as connection helpers do.
+	Dial func(context.Context) (net.Conn, error)
 
 	release func() error
 	once    sync.Once

@@ -103,7 +103,7 @@ func connectDefault(ctx context.Context, addr string) (*Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Builder{Client: c, Addr: addr, Version: version}, nil
+	return &Builder{Client: c, Addr: addr, Version: version, Dial: dialSocket(addr)}, nil
 }
 
 // connectTo insists on one address.
@@ -123,7 +123,7 @@ func connectTo(ctx context.Context, opt Options, addr string) (*Builder, error) 
 	if err != nil {
 		return nil, &Error{Addr: redact(u), Err: err, Hint: t.hint(err)}
 	}
-	return &Builder{Client: c, Addr: redact(u), Version: version}, nil
+	return &Builder{Client: c, Addr: redact(u), Version: version, Dial: t.dialer()}, nil
 }
 
 func interrupted(ctx context.Context) error {

@@ -100,7 +100,7 @@ func (h home) dial(ctx context.Context, p process) (*Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Builder{Client: c, Addr: h.addr(), Version: version, Private: true, PID: p.PID, LogFile: h.logFile()}, nil
+	return &Builder{Client: c, Addr: h.addr(), Version: version, Private: true, PID: p.PID, LogFile: h.logFile(), Dial: dialSocket(h.addr())}, nil
 }
 
 // leaveLast is leave for a builder that is closed.

@@ -135,6 +135,7 @@ func TestMutualTLS(t *testing.T) {
 				t.Errorf("%s: Connect() = %v", test.about, err)
 				continue
 			}
+			checkDial(t, b)
 			b.Close()
 			continue
 		}
@@ -160,6 +161,7 @@ func TestTLSToADaemonWithoutIt(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Connect() without TLS to loopback = %v", err)
 	}
+	checkDial(t, b)
 	b.Close()
 }
 

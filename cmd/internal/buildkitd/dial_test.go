@@ -1,0 +1,101 @@
+package buildkitd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+	"github.com/seatrial/seatrial/registry"
+)
+
+func TestDial(t *testing.T) {
+	for _, kind := range []testenv.Kind{testenv.Root, testenv.Rootless} {
+		p := newPlace(t)
+		opt := p.options()
+		opt.Addr, opt.Timeout = testenv.SharedDaemon(t, kind).Addr, 5*time.Second
+		checkDial(t, p.connect(t, opt))
+	}
+}
+
+// Each connection through a helper is another process, here and there.
+func TestNoDialThroughHelpers(t *testing.T) {
+	for _, addr := range []string{"docker-container://builder", "kube-pod://builder", "ssh://builder"} {
+		u, err := url.Parse(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (target{url: u}).dialer() != nil {
+			t.Errorf("there is a way to dial %s, want none", addr)
+		}
+	}
+}
+
+// checkDial reads a layer over a connection of its own.
+func checkDial(t *testing.T, b *Builder) {
+	t.Helper()
+	layer := buildLayer(t, b.Client)
+	if b.Dial == nil {
+		t.Fatalf("%s: Builder.Dial is nil", b.Addr)
+	}
+	r, err := registry.DialContent(b.Dial, noStore{}).Open(t.Context(), layer)
+	if err != nil {
+		t.Fatalf("%s: opening a layer by Builder.Dial: %v", b.Addr, err)
+	}
+	defer r.Close()
+	if got, n, err := v1.SHA256(r); got != layer.Digest || err != nil {
+		t.Errorf("%s: reading a layer by Builder.Dial: %d bytes of %s, %v, want %d of %s", b.Addr, n, got, err, layer.Size, layer.Digest)
+	}
+}
+
+type noStore struct{}
+
+func (noStore) Open(context.Context, v1.Descriptor) (io.ReadCloser, error) {
+	return nil, errors.New("the connection was of no use")
+}
+
+func (noStore) Has(context.Context, v1.Hash) (bool, error) { return false, nil }
+
+// buildLayer has the daemon make a layer of 3 MB.
+func buildLayer(t *testing.T, c *client.Client) v1.Descriptor {
+	t.Helper()
+	data := make([]byte, 3_000_000)
+	_, _ = rand.Read(data)
+	def, err := llb.Scratch().File(llb.Mkfile("/data", 0o600, data)).Marshal(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := c.Solve(t.Context(), def, client.SolveOpt{Exports: []client.ExportEntry{{Type: client.ExporterImage}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := base64.StdEncoding.DecodeString(res.ExporterResponse[exptypes.ExporterImageDescriptorKey])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var desc v1.Descriptor
+	if err := json.Unmarshal(raw, &desc); err != nil {
+		t.Fatal(err)
+	}
+	r, err := registry.DaemonContent(c.ContentClient()).Open(t.Context(), desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	m, err := v1.ParseManifest(r)
+	if err != nil || len(m.Layers) != 1 {
+		t.Fatalf("manifest %s: %v, want one with one layer", desc.Digest, err)
+	}
+	return m.Layers[0]
+}

@@ -1,0 +1,71 @@
+package llb
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/moby/buildkit/client"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+)
+
+// TestExportIsWhatWasTried builds without the cache a step that makes something else
+// each time.
+func TestExportIsWhatWasTried(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		dest := t.TempDir()
+		var tried []byte
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid >/id\n"))
+		opt.NoCache = true
+		_, err := Solve(context.Background(), c, opt, Phases{
+			Try: func(ctx context.Context, tr *Trial) error {
+				g, err := tr.StageGraph(tr.Images[0])
+				if err != nil {
+					return err
+				}
+				ref, err := tr.Solve(ctx, g)
+				if err != nil {
+					return err
+				}
+				tried, err = ref.ReadFile(ctx, gateway.ReadRequest{Filename: "/id"})
+				return err
+			},
+			Ship: func(ctx context.Context, s *Shipment) error {
+				if err := s.Verdict(ctx); err != nil {
+					return err
+				}
+				return s.Export(ctx, []client.ExportEntry{{Type: client.ExporterLocal, Attrs: map[string]string{}, OutputDir: dest}})
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dest, "id"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(tried) == 0 || string(got) != string(tried) {
+			t.Errorf("exported %q, want %q, which was tried", got, tried)
+		}
+	})
+}
+
+func TestExportThatFailsIsTheError(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		var failed error
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN true\n"))
+		_, err := Solve(context.Background(), c, opt, Phases{
+			Ship: func(ctx context.Context, s *Shipment) error {
+				failed = s.Export(ctx, []client.ExportEntry{{Type: client.ExporterLocal, Attrs: map[string]string{"platform-split": "maybe"}, OutputDir: t.TempDir()}})
+				return failed
+			},
+		})
+		if failed == nil || !errors.Is(err, failed) {
+			t.Errorf("Export() = %v and Solve() = %v, want both to be the daemon's refusal", failed, err)
+		}
+	})
+}
