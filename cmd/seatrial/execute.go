@@ -141,7 +141,10 @@ func (p *plan) connect(ctx context.Context, stderr io.Writer) ([]*buildkitd.Buil
 		})
 	}
 	err := g.Wait()
-	if cause := context.Cause(ctx); err != nil && cause != nil {
+	// A registry that cannot be reached either is no reason to keep a wrong
+	// address to oneself.
+	var wrong *buildkitd.Error
+	if cause := context.Cause(ctx); err != nil && cause != nil && !(errors.As(err, &wrong) && wrong.Usage) {
 		err = cause
 	}
 	return slices.DeleteFunc(builders, func(b *buildkitd.Builder) bool { return b == nil }), err

@@ -14,7 +14,7 @@ func TestReproducible(t *testing.T) {
 	digests := map[string]bool{}
 	for _, kind := range kinds {
 		// The same files, written anew.
-		project := testenv.Dir(t, "Dockerfile", "FROM busybox\nCOPY sub /sub\nRUN mkdir /made && date +%N >/made/now && rm /made/now\nWORKDIR /work\n", "sub/file", "data")
+		project := testenv.Dir(t, "Dockerfile", "FROM busybox\nCOPY sub /sub\nRUN mkdir /made && cat /proc/uptime >/made/now && rm /made/now\nWORKDIR /work\n", "sub/file", "data")
 		w := &world{testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind}), reg}
 		c := start(t, w.env(), "build", "--reproducible", project)
 		c.exits(0)
