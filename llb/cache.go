@@ -125,11 +125,25 @@ func (s *solve) exportCaches(ctx context.Context) error {
 		}
 		res.AddMeta(exptypes.ExporterPlatformsKey, dt)
 		return res, nil
-	}, s.status.stream())
+	}, withoutWarnings(s.status.stream()))
 	if err != nil {
 		return fmt.Errorf("exporting cache: %w", err)
 	}
 	return nil
+}
+
+// withoutWarnings passes on what the daemon says, but for its warnings: of the steps
+// they were given before, and that the results are none of an image is meant so.
+func withoutWarnings(out chan<- *client.SolveStatus) chan *client.SolveStatus {
+	in := make(chan *client.SolveStatus)
+	go func() {
+		defer close(out)
+		for st := range in {
+			st.Warnings = nil
+			out <- st
+		}
+	}()
+	return in
 }
 
 // inlineCache is the cache export that goes into the image.

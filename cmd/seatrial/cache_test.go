@@ -33,6 +33,9 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 				w.daemon = first
 				made := start(t, w.env(), "run", "-t", ref, "--cache-to", cache[0], project)
 				made.exits(0)
+				if strings.Contains(made.stderr(), "warning: ") {
+					t.Errorf("exporting a cache warns of something:\n%s", made.stderr())
+				}
 
 				w.daemon = second
 				served := start(t, w.env(), "run", "-t", ref, "--cache-from", cache[1], project)
