@@ -1,0 +1,93 @@
+package llb
+
+import (
+	"context"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// finalize is the callback that the daemon calls when the image lies in its
+// content store, still holding all of it.
+//
+// It lasts as long as ctx, which is the caller's, not as long as the daemon's call:
+// once everything was read, a daemon that goes away is no reason to leave tags half
+// moved.
+func (s *solve) finalize(ctx context.Context) func(context.Context, map[string]string) error {
+	return func(callCtx context.Context, resp map[string]string) error {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(callCtx, func() {
+			if !s.release.isSet() {
+				cancel(context.Cause(callCtx))
+			}
+		})()
+		if err := s.send(ctx, resp); err != nil {
+			// Unavailable and Unimplemented would mean "no callback".
+			return status.Error(codes.Aborted, err.Error())
+		}
+		return nil
+	}
+}
+
+func (s *solve) finalized() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shipCalled
+}
+
+// send gives the exported image to Ship.
+func (s *solve) send(ctx context.Context, resp map[string]string) error {
+	s.mu.Lock()
+	s.shipCalled = true
+	s.mu.Unlock()
+	defer close(s.shipEnded)
+	desc, err := descriptor(resp)
+	var tried ocispecs.Descriptor
+	if err == nil {
+		tried, err = s.subject(ctx, desc)
+	}
+	if err != nil {
+		s.exported.fail(err)
+	} else {
+		s.exported.set(tried)
+		s.result.Descriptor, s.result.Response = desc, resp
+		err = s.phases.Ship(ctx, &Shipment{
+			Descriptor: desc, Response: resp,
+			Content: s.client.ContentClient(), Bases: s.bases.all(),
+			verdict: s.verdict, materialize: s.materialize, release: func() { s.release.set(struct{}{}) },
+			export: s.export,
+		})
+	}
+	if err != nil {
+		s.decideUnless(ctx, err)
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shipDone = true
+	return nil
+}
+
+// awaitShip waits for a Ship that is still at work when the builds have ended, which
+// they do at once when the daemon is lost.
+func (s *solve) awaitShip() {
+	if s.finalized() {
+		<-s.shipEnded
+	}
+}
+
+func (s *solve) arrived() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shipDone
+}
+
+func (s *solve) materialize(ctx context.Context) error {
+	t, err := s.held.get(ctx)
+	if err != nil {
+		return err
+	}
+	return t.materialize(ctx)
+}
