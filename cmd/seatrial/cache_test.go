@@ -57,6 +57,30 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 	}
 }
 
+// TestInlineCache has the image itself be the cache: of its own steps, not of tests.
+func TestInlineCache(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.String(), func(t *testing.T) {
+			w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind}))
+			project := testenv.Dir(t, "Dockerfile", cachedDockerfile, "name", t.Name())
+			ref := w.registry.Host + "/acme/app:inline"
+			start(t, w.env(), "run", "-t", ref, "--cache-to", "type=inline", project).exits(0)
+			want := resolve(t.Fatalf, ref)
+
+			w.daemon = testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind})
+			served := start(t, w.env(), "run", "-t", ref, "--cache-from", ref, "--cache-to", "type=inline", project)
+			served.exits(0)
+			if strings.Contains(served.stderr(), " built-here\n") {
+				t.Errorf("a step of the first builder ran again:\n%s", served.stderr())
+			}
+			served.says(" tested-here\n", "tested  test  passed in")
+			if got := resolve(t.Fatalf, ref); got != want {
+				t.Errorf("the second builder made %s of the cache of %s", got, want)
+			}
+		})
+	}
+}
+
 // TestCacheHasTheCompressionOfTheImage has no layer compressed twice.
 func TestCacheHasTheCompressionOfTheImage(t *testing.T) {
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
