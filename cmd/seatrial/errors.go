@@ -146,10 +146,11 @@ func report(ctx context.Context, err error, w io.Writer) int {
 	return exitCode(err)
 }
 
-// printSource shows lines of a Dockerfile, which may hold any bytes.
+// printSource shows lines of a Dockerfile, which may hold any bytes. Values that look
+// like secrets are not shown, as in warnings.
 func printSource(w io.Writer, src *errdefs.Source) {
 	var b strings.Builder
-	_ = src.Print(&b)
+	_ = (&errdefs.Source{Info: withoutSecrets(src.Info), Ranges: src.Ranges}).Print(&b)
 	fmt.Fprint(w, sanitize(b.String()))
 }
 

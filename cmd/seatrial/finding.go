@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/moby/buildkit/client"
@@ -116,6 +117,26 @@ func withoutValues(info *pb.SourceInfo, ranges []*pb.Range) *pb.SourceInfo {
 	for _, r := range ranges {
 		for n := r.Start.Line; n <= max(r.Start.Line, r.End.Line) && int(n) <= len(lines); n++ {
 			lines[n-1] = withoutValue(lines[n-1])
+		}
+	}
+	masked := info.CloneVT()
+	masked.Data = []byte(strings.Join(lines, "\n"))
+	return masked
+}
+
+// secretLine is an ARG or ENV of a name that BuildKit's rule SecretsUsedInArgOrEnv is
+// about, or nearly so: here too much is better than too little.
+var secretLine = regexp.MustCompile(`(?i)^\s*(ARG|ENV)\s.*(auth|credential|key|passw|pword|secret|token)`)
+
+// withoutSecrets is a file whose lines that look so have no values.
+func withoutSecrets(info *pb.SourceInfo) *pb.SourceInfo {
+	if info == nil {
+		return nil
+	}
+	lines := strings.Split(string(info.Data), "\n")
+	for i, line := range lines {
+		if secretLine.MatchString(line) {
+			lines[i] = withoutValue(line)
 		}
 	}
 	masked := info.CloneVT()
