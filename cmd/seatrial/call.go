@@ -14,7 +14,6 @@ import (
 	"github.com/moby/buildkit/frontend/subrequests/lint"
 	"github.com/moby/buildkit/frontend/subrequests/outline"
 	"github.com/moby/buildkit/frontend/subrequests/targets"
-	"github.com/moby/buildkit/solver/pb"
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/llb"
@@ -141,20 +140,12 @@ func (f *call) printLint(w io.Writer, dt []byte) error {
 
 func printLintText(w io.Writer, found *lint.LintResults) error {
 	var text bytes.Buffer
-	masked := func(info *pb.SourceInfo) *pb.SourceInfo {
-		for _, one := range found.Warnings {
-			if one.RuleName == ruleSecrets {
-				info = withoutValues(info, one.Location.GetRanges())
-			}
-		}
-		return info
-	}
 	for i := range found.Warnings {
 		if fix := lintFixes[found.Warnings[i].RuleName]; fix != "" {
 			found.Warnings[i].Detail += "\n" + fix
 		}
 	}
-	if err := found.PrintTo(&text, masked); err != nil {
+	if err := found.PrintTo(&text, withoutSecrets); err != nil {
 		return fmt.Errorf("printing what the linter found: %w", err)
 	}
 	switch n := len(found.Warnings); {
@@ -165,7 +156,7 @@ func printLintText(w io.Writer, found *lint.LintResults) error {
 	}
 	if found.Error != nil {
 		fmt.Fprintln(&text)
-		found.PrintErrorTo(&text, masked)
+		found.PrintErrorTo(&text, withoutSecrets)
 	}
 	_, err := io.WriteString(w, sanitize(text.String()))
 	return err

@@ -11,7 +11,6 @@ import (
 
 // report prints the findings and decides on the exit code.
 func (k *checker) report(std Streams, format string, strict bool) error { //nolint:revive // strict is a switch of the command line
-	hideSecrets(k.found)
 	slices.SortStableFunc(k.found, func(a, b finding) int {
 		return cmp.Or(cmp.Compare(a.level(), b.level()), byPlace(a, b))
 	})

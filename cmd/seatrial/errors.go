@@ -146,14 +146,6 @@ func report(ctx context.Context, err error, w io.Writer) int {
 	return exitCode(err)
 }
 
-// printSource shows lines of a Dockerfile, which may hold any bytes. Values that look
-// like secrets are not shown, as in warnings.
-func printSource(w io.Writer, src *errdefs.Source) {
-	var b strings.Builder
-	_ = (&errdefs.Source{Info: withoutSecrets(src.Info), Ranges: src.Ranges}).Print(&b)
-	fmt.Fprint(w, sanitize(b.String()))
-}
-
 // message is err without the wrappings that say nothing to a user.
 func message(err error) string {
 	text := err.Error()

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/moby/buildkit/client"
@@ -86,7 +85,7 @@ func (f finding) short() string {
 // print shows the lines, what is wrong with them, and what can be done.
 func (f finding) print(w io.Writer) {
 	if f.source != nil {
-		_ = f.source.Print(w)
+		printSource(w, f.source)
 	}
 	fmt.Fprintf(w, "%s: %s\n", f.level(), f.text())
 	for _, line := range []string{f.fix, f.url} {
@@ -94,63 +93,4 @@ func (f finding) print(w io.Writer) {
 			fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(line, "\n", "\n  "))
 		}
 	}
-}
-
-// hideSecrets has excerpts not show the values that a Dockerfile should not have
-// had: the output of a build may be read by more people than its sources.
-func hideSecrets(all []finding) {
-	for _, f := range all {
-		if f.rule != ruleSecrets {
-			continue
-		}
-		for i := range all {
-			if all[i].source != nil && all[i].file() == f.file() {
-				all[i].source = &errdefs.Source{Info: withoutValues(all[i].source.Info, f.source.GetRanges()), Ranges: all[i].source.Ranges}
-			}
-		}
-	}
-}
-
-// withoutValues is a file whose ARG and ENV instructions at ranges have no values.
-func withoutValues(info *pb.SourceInfo, ranges []*pb.Range) *pb.SourceInfo {
-	lines := strings.Split(string(info.Data), "\n")
-	for _, r := range ranges {
-		for n := r.Start.Line; n <= max(r.Start.Line, r.End.Line) && int(n) <= len(lines); n++ {
-			lines[n-1] = withoutValue(lines[n-1])
-		}
-	}
-	masked := info.CloneVT()
-	masked.Data = []byte(strings.Join(lines, "\n"))
-	return masked
-}
-
-// secretLine is an ARG or ENV of a name that BuildKit's rule SecretsUsedInArgOrEnv is
-// about, or nearly so: here too much is better than too little.
-var secretLine = regexp.MustCompile(`(?i)^\s*(ARG|ENV)\s.*(auth|credential|key|passw|pword|secret|token)`)
-
-// withoutSecrets is a file whose lines that look so have no values.
-func withoutSecrets(info *pb.SourceInfo) *pb.SourceInfo {
-	if info == nil {
-		return nil
-	}
-	lines := strings.Split(string(info.Data), "\n")
-	for i, line := range lines {
-		if secretLine.MatchString(line) {
-			lines[i] = withoutValue(line)
-		}
-	}
-	masked := info.CloneVT()
-	masked.Data = []byte(strings.Join(lines, "\n"))
-	return masked
-}
-
-// withoutValue takes the NAME=VALUE of ARG and ENV, and the old form of ENV.
-func withoutValue(line string) string {
-	if name, _, ok := strings.Cut(line, "="); ok {
-		return name + "=" + mask
-	}
-	if fields := strings.Fields(line); len(fields) > 2 {
-		return fields[0] + " " + fields[1] + " " + mask
-	}
-	return line
 }

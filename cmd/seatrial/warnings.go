@@ -22,7 +22,6 @@ func (o *outcome) warnings() []finding {
 	for _, w := range o.result.Record.Warnings() {
 		out = append(out, newWarning(w))
 	}
-	hideSecrets(out)
 	slices.SortStableFunc(out, byPlace)
 	return out
 }
