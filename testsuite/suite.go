@@ -16,30 +16,6 @@ import (
 // DetectedStage is the name of the stage that is a test without being declared.
 const DetectedStage = "test"
 
-// Test is one thing to try on the image: a stage or a command, not both.
-type Test struct {
-	// Name is what the test is called in output and reports. Default: the
-	// stage's name, or the command.
-	Name string
-	// Stage is a stage of the Dockerfile; it passes if it can be built.
-	Stage string
-	// Command runs in the built image instead of its start command, through
-	// the image's shell, with the image's environment, working directory
-	// and user. It passes if it exits with 0.
-	Command string
-}
-
-func (t Test) name() string {
-	switch {
-	case t.Name != "":
-		return t.Name
-	case t.Stage != "":
-		return t.Stage
-	default:
-		return strings.Join(strings.Fields(t.Command), " ")
-	}
-}
-
 // mark tells the test from every other one.
 func (t Test) mark() string { return "stage " + t.Stage + " command " + t.Command }
 

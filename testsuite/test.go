@@ -1,0 +1,123 @@
+package testsuite
+
+import (
+	"strings"
+	"time"
+)
+
+// Test is one thing to try on the image. Exactly one of Stage, Command and Args
+// says what.
+type Test struct {
+	// Name is what the test is called in output and reports. Default: the
+	// stage's name, or the command.
+	Name string
+	// Stage is a stage of the Dockerfile; it passes if it can be built. Of
+	// the fields below only those for what becomes of a test are its.
+	Stage string
+	// Command runs through the image's shell in the built image, instead of
+	// its start command, with the image's environment, working directory and
+	// user. It passes if it exits with 0.
+	Command string
+	// Args is a command that needs no shell.
+	Args []string
+
+	// From is where a command runs. Default: in the built image.
+	From Source
+	// Env is added to the image's environment.
+	Env map[string]string
+	// Workdir is the command's working directory. Default: the image's.
+	Workdir string
+	// User is the command's user, as NAME[:GROUP] or UID[:GID]. Default: the
+	// image's.
+	User string
+	// Network is NetworkDefault, NetworkNone or NetworkHost. Default: that
+	// of the build's RUN instructions; none for a test with services.
+	Network string
+	// Mounts are what the command sees beside its own filesystem.
+	Mounts []Mount
+	// Memory is the most memory that the command may take, in bytes. Default
+	// 0: no limit. A rootless builder cannot enforce it.
+	Memory int64
+	// CPUs is how many processors the command may keep busy. Default 0: all.
+	// A rootless builder cannot enforce it.
+	CPUs float64
+	// Services run beside the command, which reaches them by their names.
+	Services []Service
+
+	// Reports are paths and patterns (*, ?, [a-z], ** for any directories) of
+	// files and directories that are brought back, whether the test passes or
+	// fails. They are relative to the command's working directory.
+	Reports []string
+	// Timeout is how long one attempt may run. Default 0: no limit.
+	Timeout time.Duration
+	// Retries is how often a test that failed is tried again, from where it
+	// began the first time. Default 0.
+	Retries int
+	// Shards is how many times the command runs, side by side, each with its
+	// SHARD_INDEX (from 0) and SHARD_TOTAL in the environment. Default 1.
+	Shards int
+}
+
+// The networks of a test.
+const (
+	NetworkDefault = "default" // the builder's
+	NetworkNone    = "none"    // loopback only
+	NetworkHost    = "host"    // the builder's own; it must allow it
+)
+
+// Source is a filesystem. At most one of its fields is set; none of them stands for
+// the built image.
+type Source struct {
+	// Stage is a stage of the Dockerfile.
+	Stage string
+	// Image is the reference of another image.
+	Image string
+	// Context is the build context. It can be mounted, and not run in.
+	Context bool
+}
+
+// MountType is a kind of mount.
+type MountType string
+
+// The kinds of mounts, as RUN --mount has them.
+const (
+	MountBind   MountType = "bind" // the default
+	MountCache  MountType = "cache"
+	MountTmpfs  MountType = "tmpfs"
+	MountSecret MountType = "secret"
+	MountSSH    MountType = "ssh"
+)
+
+// Mount is one thing that a test sees beside its own filesystem.
+type Mount struct {
+	Type MountType
+	// Target is the path in the test. Default for secrets: /run/secrets/ID.
+	Target string
+	// From has what a bind mount shows, and Path is the part of it. What the
+	// test writes there is lost.
+	From     Source
+	Path     string
+	ReadOnly bool
+	// ID names a cache (default: the target), a secret or an SSH agent
+	// (default: "default").
+	ID string
+	// Env is the variable that has a secret, instead of a file.
+	Env string
+	// Optional allows a secret or agent to be missing.
+	Optional bool
+	// Size is the most bytes in a tmpfs. Default 0: no limit.
+	Size int64
+}
+
+func (t Test) name() string {
+	switch {
+	case t.Name != "":
+		return t.Name
+	case t.Stage != "":
+		return t.Stage
+	case t.Command != "":
+		return strings.Join(strings.Fields(t.Command), " ")
+	default:
+		return strings.Join(t.Args, " ")
+	}
+}
