@@ -15,10 +15,23 @@ export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build tools deps test integration frontend verify demo bench clean help
+.PHONY: build helpers tools deps test integration frontend verify demo bench clean help
 
-build: ## bin/seatrial (the default)
+build: helpers ## bin/seatrial (the default)
 	$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/seatrial ./cmd/seatrial
+
+# The first process of a test in its container, which seatrial embeds. Cache keys
+# hold its digest: nothing in it or in the settings here may change from build to
+# build.
+HELPER_ARCHS   := 386 amd64 arm arm64 ppc64le riscv64 s390x
+HELPER_SOURCES := $(filter-out %_test.go,$(wildcard testsuite/helper/init/*.go testsuite/helper/protocol/*.go))
+
+helpers: $(HELPER_ARCHS:%=testsuite/helper/bin/init-%.gz) ## the test helper, for all architectures
+
+testsuite/helper/bin/init-%.gz: $(HELPER_SOURCES) go.mod
+	CGO_ENABLED=0 GOOS=linux GOARCH=$* GOAMD64=v1 GOARM=6 GO386=sse2 GOFLAGS= GOEXPERIMENT= \
+		$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o $(@:.gz=) ./testsuite/helper/init
+	gzip -9nf $(@:.gz=)
 
 tools: bin/buildkitd bin/buildctl bin/rootlesskit ## the daemon, built from the versions in go.mod
 
@@ -57,7 +70,7 @@ integration: test ## the same: there are no others
 frontend: deps tools ## BuildKit's own Dockerfile tests, against our frontend (PATTERN=TestCopy…; all: 15 minutes)
 	hack/frontend/run.sh $(PATTERN)
 
-verify: bin/golangci-lint ## formatting, linters, module files, import rules
+verify: helpers bin/golangci-lint ## formatting, linters, module files, import rules
 	hack/install.sh lint
 	hack/verify.sh
 
@@ -69,7 +82,7 @@ bench: build tools bin/buildx ## compare with buildctl and buildx bake; writes h
 	$(GO) run ./hack/bench $(BENCH_FLAGS)
 
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin testsuite/helper/bin/init-*
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' Makefile
