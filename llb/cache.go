@@ -15,6 +15,7 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
 )
 
 // inline is the cache that lies in the image itself, and so cannot be exported
@@ -87,7 +88,7 @@ func (s *solve) exportCaches(ctx context.Context) error {
 	if len(opt.CacheExports) == 0 {
 		return nil
 	}
-	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.bases, nil)
+	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.phases.Gear, s.bases, nil)
 	if err != nil {
 		return err
 	}
@@ -160,10 +161,10 @@ func (o Options) inlineCache() []client.CacheOptionsEntry {
 // to ignore the cache, which the build has met: here it would run every step once
 // more, with another result.
 func cacheable(def *bkllb.Definition, session string) (*bkllb.Definition, error) {
-	out, err := rewrite(def, func(src *pb.SourceOp) (bool, error) {
+	out, err := rewrite(def, func(_ digest.Digest, op *pb.Op) (bool, error) {
 		changed := false
 		for _, attr := range []string{pb.AttrLocalSessionID, pb.AttrOCILayoutSessionID} {
-			if _, ok := src.Attrs[attr]; ok {
+			if src := op.GetSource(); src != nil && src.Attrs[attr] != "" {
 				src.Attrs[attr], changed = session, true
 			}
 		}

@@ -45,7 +45,7 @@ func Call(ctx context.Context, c *client.Client, opt Options, request string) (m
 func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func(context.Context, gateway.Client, *session.Session) error) error {
 	b := newBases()
 	unused := func(context.Context, map[string]string) error { return nil } // nothing is exported
-	sess, closeSession, err := startSession(ctx, c, in, opt, b, unused)
+	sess, closeSession, err := startSession(ctx, c, in, opt, Gear{}, b, unused)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerui"
 	"github.com/moby/buildkit/solver/pb"
+	digest "github.com/opencontainers/go-digest"
 )
 
 // contextUnion makes several definitions load one and the same build context, and
@@ -95,5 +96,10 @@ func (u contextUnion) set(src *pb.SourceOp) (bool, error) {
 
 // apply is def with its contexts replaced.
 func (u contextUnion) apply(def *bkllb.Definition) (*bkllb.Definition, error) {
-	return rewrite(def, u.set)
+	return rewrite(def, func(_ digest.Digest, op *pb.Op) (bool, error) {
+		if src := op.GetSource(); src != nil {
+			return u.set(src)
+		}
+		return false, nil
+	})
 }

@@ -83,7 +83,7 @@ func (in *inputs) namedDir(name, dir string) error {
 	if err := src.readIgnore(src.ignoreFile()); err != nil {
 		return fmt.Errorf("reading named context %q: %w", name, err)
 	}
-	fs, err := openDir(dir)
+	fs, err := openDir(dir, "")
 	if err != nil {
 		return fmt.Errorf("opening named context %q: %w", name, err)
 	}

@@ -63,8 +63,9 @@ type Stage struct {
 }
 
 // RunOptions are what the build's options say of every RUN instruction: hosts,
-// limits, and the cache. A command that is tried on the stage gets the same.
-func (s *Stage) RunOptions() []bkllb.RunOption {
+// limits, and the cache. A command that is tried on the stage gets the same, but for
+// what limit changes.
+func (s *Stage) RunOptions(limit ...func(*bkllb.LinuxResources)) []bkllb.RunOption {
 	var opts []bkllb.RunOption
 	for _, h := range s.config.ExtraHosts {
 		opts = append(opts, bkllb.AddExtraHost(h.Host, h.IP))
@@ -78,8 +79,8 @@ func (s *Stage) RunOptions() []bkllb.RunOption {
 	if s.config.CgroupParent != "" {
 		opts = append(opts, bkllb.WithCgroupParent(s.config.CgroupParent))
 	}
-	if s.limits != nil {
-		opts = append(opts, bkllb.WithLinuxResources(*s.limits))
+	if limits := s.limited(limit); limits != nil {
+		opts = append(opts, bkllb.WithLinuxResources(*limits))
 	}
 	if s.ignoreCache {
 		// The steps of the image are the same and their result is not: what
@@ -87,6 +88,20 @@ func (s *Stage) RunOptions() []bkllb.RunOption {
 		opts = append(opts, bkllb.IgnoreCache)
 	}
 	return opts
+}
+
+func (s *Stage) limited(changes []func(*bkllb.LinuxResources)) *bkllb.LinuxResources {
+	if len(changes) == 0 {
+		return s.limits
+	}
+	limits := bkllb.LinuxResources{}
+	if s.limits != nil {
+		limits = *s.limits
+	}
+	for _, change := range changes {
+		change(&limits)
+	}
+	return &limits
 }
 
 // platforms are the targets; one nil stands for the daemon's own.

@@ -74,15 +74,15 @@ func (in *inputs) main(opt Options) error {
 	case in.src.archive != nil:
 		in.offer(dockerui.DefaultLocalNameContext, in.src.archive, in.src.Excludes, keepOwner)
 	case in.src.Dir != "":
-		return in.local(in.src.Dir)
+		return in.local(in.src.Dir, opt.Hidden)
 	default:
 		in.attrs["dockerfilekey"] = dockerui.DefaultLocalNameDockerfile // not the one in the context
 	}
 	return nil
 }
 
-func (in *inputs) local(dir string) error {
-	fs, err := openDir(dir)
+func (in *inputs) local(dir, hidden string) error {
+	fs, err := openDir(dir, hidden)
 	if err != nil {
 		return fmt.Errorf("opening build context %q: %w", dir, err)
 	}

@@ -20,10 +20,12 @@ import (
 // the directory, or waited for.
 type localDir struct {
 	fsutil.FS
-	root *os.Root
+	root   *os.Root
+	hidden string // what is not there for the daemon; "" for nothing
 }
 
-func openDir(dir string) (*localDir, error) {
+// openDir opens a directory without what is at hidden, if that is inside.
+func openDir(dir, hidden string) (*localDir, error) {
 	inner, err := fsutil.NewFS(dir)
 	if err != nil {
 		return nil, err
@@ -32,7 +34,27 @@ func openDir(dir string) (*localDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &localDir{FS: inner, root: root}, nil
+	return &localDir{FS: inner, root: root, hidden: inside(dir, hidden)}, nil
+}
+
+// inside is path as seen from dir; "" if it is not below it.
+func inside(dir, path string) string {
+	if path == "" {
+		return ""
+	}
+	from, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	to, err := filepath.Abs(path)
+	if err != nil {
+		return ""
+	}
+	rel, err := filepath.Rel(from, to)
+	if err != nil || rel == "." || !filepath.IsLocal(rel) {
+		return ""
+	}
+	return rel
 }
 
 // errGone is not one of the errors that fsutil takes for the end of a directory.
@@ -40,6 +62,12 @@ var errGone = errors.New("it is gone")
 
 func (d *localDir) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
 	return d.FS.Walk(ctx, target, func(path string, entry fs.DirEntry, err error) error {
+		if path == d.hidden && path != "" {
+			if entry != nil && entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
 		if entry != nil {
 			entry = dirEntry{entry, entry.Type()&fs.ModeSocket != 0}
 		}

@@ -183,6 +183,9 @@ func (t *Trial) Remember(name string) {
 	t.passed = append(t.passed, t.conversion.mark(name))
 }
 
+// Name is what a step is called in the output.
+func (t *Trial) Name(dgst digest.Digest) string { return t.record.Vertex(dgst).Name }
+
 // Executed tells whether the last step of a graph that was solved has run now, in this
 // build, rather than come from a cache.
 func (t *Trial) Executed(ctx context.Context, g *Graph) (bool, error) {

@@ -122,7 +122,7 @@ func TestFileThatIsSent(t *testing.T) {
 // and not yet looked at.
 func TestFileThatVanishesIsLeftOutAlone(t *testing.T) {
 	dir := testenv.Dir(t, "a", "", "b", "", "c", "", "d/e", "")
-	files, err := openDir(dir)
+	files, err := openDir(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,10 @@ type Options struct {
 	// Context is a directory, or a git or http(s) URL that the daemon
 	// fetches. Default ".".
 	Context string
+	// Hidden is a file or directory that is no part of a context that it lies
+	// in: what a build writes there must not make the next one another.
+	// Default: none.
+	Hidden string
 	// Source is the Dockerfile, and the context unless that is a URL, if they
 	// were read before, as standard input must be. Default: what Context and
 	// Dockerfile name.

@@ -19,6 +19,11 @@ type Phases struct {
 	// its error ends the solve. It is told none if a frontend image
 	// converts the Dockerfile and does not say.
 	Stages func(have []string) (want []string, err error)
+	// ContextPaths are files and directories of the build context that Try
+	// will ask for, beside what the Dockerfile copies.
+	ContextPaths []string
+	// Gear is what Try needs the session for. Default: nothing.
+	Gear Gear
 	// Try tries the image. It runs beside the build of the image, whose
 	// vertices it shares. Its error is the verdict: the solve ends with it
 	// and nothing is shipped. Without it the verdict is good.

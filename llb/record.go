@@ -67,14 +67,18 @@ func (r *Record) completed(ctx context.Context, dgst digest.Digest) error {
 func (r *Record) Vertex(dgst digest.Digest) Vertex {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// BuildKit names a step that must not come from the cache otherwise, if
-	// the same step without that demand is at work too (solver/jobs.go).
-	for _, d := range []digest.Digest{digest.FromString(dgst.String() + "-ignorecache"), dgst} {
+	for _, d := range []digest.Digest{ignoringCache(dgst), dgst} {
 		if v := r.vertices[d]; v != nil {
 			return *v
 		}
 	}
 	return Vertex{}
+}
+
+// ignoringCache is the name that the daemon gives the step dgst where it must not come
+// from the cache and the same step without that demand is at work too (solver/jobs.go).
+func ignoringCache(dgst digest.Digest) digest.Digest {
+	return digest.FromString(dgst.String() + "-ignorecache")
 }
 
 // Failed are the steps that failed, not those that were cancelled.

@@ -9,15 +9,15 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// rewrite is def with its sources changed; change tells whether it changed one.
-// Digests name operations by their bytes, so everything behind a changed source is
-// renamed as well.
-func rewrite(def *bkllb.Definition, change func(*pb.SourceOp) (bool, error)) (*bkllb.Definition, error) {
+// rewrite is def with its operations changed; change is given each, and tells whether
+// it changed it. Digests name operations by their bytes, so everything behind a changed
+// one is renamed as well.
+func rewrite(def *bkllb.Definition, change func(digest.Digest, *pb.Op) (bool, error)) (*bkllb.Definition, error) {
 	renamed := map[digest.Digest]digest.Digest{}
 	out := &bkllb.Definition{Metadata: map[digest.Digest]bkllb.OpMetadata{}, Constraints: def.Constraints}
 	for _, dt := range def.Def {
 		before := digest.FromBytes(dt)
-		dt, err := rewriteOp(dt, renamed, change)
+		dt, err := rewriteOp(before, dt, renamed, change)
 		if err != nil {
 			return nil, err
 		}
@@ -34,7 +34,7 @@ func rewrite(def *bkllb.Definition, change func(*pb.SourceOp) (bool, error)) (*b
 	return out, nil
 }
 
-func rewriteOp(dt []byte, renamed map[digest.Digest]digest.Digest, change func(*pb.SourceOp) (bool, error)) ([]byte, error) {
+func rewriteOp(before digest.Digest, dt []byte, renamed map[digest.Digest]digest.Digest, change func(digest.Digest, *pb.Op) (bool, error)) ([]byte, error) {
 	var op pb.Op
 	if err := op.UnmarshalVT(dt); err != nil {
 		return nil, fmt.Errorf("reading LLB: %w", err)
@@ -45,14 +45,11 @@ func rewriteOp(dt []byte, renamed map[digest.Digest]digest.Digest, change func(*
 			in.Digest, changed = string(to), true
 		}
 	}
-	if src := op.GetSource(); src != nil {
-		did, err := change(src)
-		if err != nil {
-			return nil, err
-		}
-		changed = changed || did
+	did, err := change(before, &op)
+	if err != nil {
+		return nil, err
 	}
-	if !changed {
+	if !changed && !did {
 		return dt, nil
 	}
 	// Deterministic, as client/llb marshals: equal operations must stay equal.

@@ -7,14 +7,13 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
-	sessioncontent "github.com/moby/buildkit/session/content"
 	"github.com/moby/buildkit/session/exporter/exporterprovider"
 	"github.com/moby/buildkit/session/grpchijack"
 )
 
 // startSession opens the session that image and tests share. The function it
 // returns ends it.
-func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options, b *bases, finalize exporterprovider.FinalizeCallback) (*session.Session, func(), error) {
+func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options, gear Gear, b *bases, finalize exporterprovider.FinalizeCallback) (*session.Session, func(), error) {
 	s, err := session.NewSession(ctx, in.sharedKey())
 	if err != nil {
 		return nil, nil, fmt.Errorf("creating session: %w", err)
@@ -25,17 +24,12 @@ func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options
 			s.Allow(a)
 		}
 	}
-	for _, a := range opt.Attachables {
-		s.Allow(a)
-	}
 	stores, err := opt.cacheStores()
 	if err != nil {
 		return nil, nil, err
 	}
 	maps.Copy(stores, in.stores)
-	if len(stores) > 0 {
-		s.Allow(sessioncontent.NewAttachable(stores))
-	}
+	gear.attach(s, opt.Attachables, stores)
 	s.Allow(exporterprovider.New(nil, exporterprovider.WithFinalizeCallback(finalize)))
 	// The session outlives ctx a little: a cancelled build still says how it
 	// ended.

@@ -67,7 +67,7 @@ var errOver = errors.New("the other half of the build has failed")
 func (s *solve) run(ctx context.Context) error {
 	s.bases.announceCaches(s.opt)
 	s.bases.announcePolicy(s.opt.SourcePolicy)
-	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.bases, s.finalize(ctx))
+	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.phases.Gear, s.bases, s.finalize(ctx))
 	if err != nil {
 		return err
 	}
@@ -217,10 +217,11 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if err := cv.checkLimits(); err != nil {
 		return nil, nil, err
 	}
-	t, err := newTrial(ctx, cv, s.phases.Stages)
+	t, err := newTrial(ctx, cv, s.phases)
 	if err != nil {
 		return nil, nil, err
 	}
+	t.bases = s.bases
 	t.exported, t.record, t.passedDir = s.exported, s.status.record, s.opt.PassedDir
 	var once sync.Once
 	var m *memory

@@ -15,8 +15,6 @@ import (
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/moby/buildkit/solver/pb"
 )
 
 // Trial is what a function that tries the image is given: the image as a graph,
@@ -36,6 +34,8 @@ type Trial struct {
 	refs  []gateway.Reference
 
 	conversion *conversion
+	bases      *bases
+	context    *bkllb.State // nil: not asked for
 	exported   *future[ocispecs.Descriptor]
 	recall     func(context.Context) *memory // once, and only if it is needed
 	passedDir  string
@@ -48,11 +48,14 @@ type Trial struct {
 	known   []string            // marks that are remembered
 }
 
-// newTrial converts what extra asks for beside the image itself and makes all of
+// newTrial converts what ph asks for beside the image itself and makes all of
 // it load one context.
-func newTrial(ctx context.Context, cv *conversion, extra func([]string) ([]string, error)) (*Trial, error) {
+func newTrial(ctx context.Context, cv *conversion, ph Phases) (*Trial, error) {
 	t := &Trial{Index: cv.ui.MultiPlatformRequested, named: map[string][]*Stage{}, union: contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
-	if err := t.convert(ctx, cv, extra); err != nil {
+	if err := t.convert(ctx, cv, ph.Stages); err != nil {
+		return nil, err
+	}
+	if err := t.loadContext(ctx, cv, ph.ContextPaths); err != nil {
 		return nil, err
 	}
 	if err := t.uniteContexts(); err != nil {
@@ -136,67 +139,6 @@ func stageFor(stages []*Stage, p ocispecs.Platform) *Stage {
 		}
 	}
 	return nil
-}
-
-// Graph is something to solve, and the vertices that belong to it alone.
-type Graph struct {
-	def *bkllb.Definition
-	// Vertices are those that are not part of the image itself, in order.
-	Vertices []digest.Digest
-	// Commands are the vertices among them that run something.
-	Commands []digest.Digest
-	// Platforms are those that the commands run on, each once.
-	Platforms []ocispecs.Platform
-}
-
-// StageGraph is a stage of the Dockerfile as a graph.
-func (t *Trial) StageGraph(st *Stage) (*Graph, error) {
-	return t.graph(st.def)
-}
-
-// StateGraph is any state that was made from a stage's as a graph.
-func (t *Trial) StateGraph(ctx context.Context, st bkllb.State) (*Graph, error) {
-	def, err := st.Marshal(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("marshalling LLB: %w", err)
-	}
-	if def, err = t.union.apply(def); err != nil {
-		return nil, err
-	}
-	return t.graph(def)
-}
-
-func (t *Trial) graph(def *bkllb.Definition) (*Graph, error) {
-	g := &Graph{def: def}
-	for _, dt := range def.Def {
-		dgst := digest.FromBytes(dt)
-		if t.built[dgst] {
-			continue
-		}
-		var op pb.Op
-		if err := op.UnmarshalVT(dt); err != nil {
-			return nil, fmt.Errorf("reading LLB: %w", err)
-		}
-		if op.Op == nil { // the terminal op is no vertex
-			continue
-		}
-		g.Vertices = append(g.Vertices, dgst)
-		if op.GetExec() != nil {
-			g.Commands = append(g.Commands, dgst)
-			if op.Platform != nil {
-				g.addPlatform(op.Platform.Spec())
-			}
-		}
-	}
-	return g, nil
-}
-
-func (g *Graph) addPlatform(p ocispecs.Platform) {
-	p = platforms.Normalize(p)
-	same := func(q ocispecs.Platform) bool { return platforms.FormatAll(q) == platforms.FormatAll(p) }
-	if !slices.ContainsFunc(g.Platforms, same) {
-		g.Platforms = append(g.Platforms, p)
-	}
 }
 
 // Platforms are those that the daemon can run commands on, its own first.

@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"path"
+	"slices"
 	"strings"
 
+	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
+
 	"github.com/seatrial/seatrial/llb"
 )
 
@@ -22,17 +28,241 @@ func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *
 		}
 		return trial.StageGraph(st)
 	}
-	opts := append(image.RunOptions(), bkllb.Args(t.argv(image)), bkllb.WithCustomName("[test] "+title))
-	return trial.StateGraph(ctx, image.State.Run(opts...).Root())
+	base, err := t.From.stage(ctx, trial, image)
+	if err != nil {
+		return nil, err
+	}
+	st := base.State
+	for _, k := range slices.Sorted(maps.Keys(t.Env)) {
+		st = st.AddEnv(k, t.Env[k])
+	}
+	if t.Workdir != "" {
+		st = st.Dir(t.Workdir)
+	}
+	opts := append(base.RunOptions(t.limits()...), bkllb.Args(t.argv(base)), bkllb.WithCustomName("[test] "+title))
+	if t.User != "" {
+		opts = append(opts, bkllb.User(t.User))
+	}
+	if mode, ok := netModes[t.Network]; ok {
+		opts = append(opts, bkllb.Network(mode))
+	}
+	mounts, err := mountOptions(ctx, trial, image, title, t.From, t.Mounts)
+	if err != nil {
+		return nil, err
+	}
+	return trial.StateGraph(ctx, st.Run(append(opts, mounts...)...).Root())
 }
 
-// argv is the command through the image's shell, as the shell form of RUN has it.
-func (t Test) argv(image *llb.Stage) []string {
-	shell := image.Image.Config.Shell
-	if len(shell) == 0 {
-		shell = []string{"/bin/sh", "-c"}
+var netModes = map[string]pb.NetMode{NetworkDefault: pb.NetMode_UNSET, NetworkNone: pb.NetMode_NONE, NetworkHost: pb.NetMode_HOST}
+
+// limits change those that the build has for all commands.
+func (t Test) limits() []func(*bkllb.LinuxResources) {
+	var out []func(*bkllb.LinuxResources)
+	if t.Memory > 0 {
+		out = append(out, func(r *bkllb.LinuxResources) { r.Memory, r.MemorySwap = t.Memory, t.Memory })
 	}
-	return append(append([]string(nil), shell...), t.Command)
+	if t.CPUs > 0 {
+		const period = 100_000 // µs, the kernel's default
+		out = append(out, func(r *bkllb.LinuxResources) { r.CPUPeriod, r.CPUQuota = period, int64(t.CPUs*period) })
+	}
+	return out
+}
+
+// stage is where to find a filesystem, with its configuration. image is the built one.
+func (s Source) stage(ctx context.Context, trial *llb.Trial, image *llb.Stage) (*llb.Stage, error) {
+	switch {
+	case s.Stage != "":
+		return trial.Stage(s.Stage, image.Platform)
+	case s.Image != "":
+		return trial.Other(ctx, s.Image, image.Platform)
+	case s.Context:
+		return nil, errors.New("no command can run in the build context: it is no root filesystem")
+	default:
+		return image, nil
+	}
+}
+
+// state is the filesystem alone.
+func (s Source) state(ctx context.Context, trial *llb.Trial, image *llb.Stage) (bkllb.State, error) {
+	if s.Context {
+		return trial.Context()
+	}
+	st, err := s.stage(ctx, trial, image)
+	if err != nil {
+		return bkllb.State{}, err
+	}
+	return st.State, nil
+}
+
+// mountOptions are the mounts of something called title that runs in root.
+func mountOptions(ctx context.Context, trial *llb.Trial, image *llb.Stage, title string, root Source, mounts []Mount) ([]bkllb.RunOption, error) {
+	var opts []bkllb.RunOption
+	used := []Source{root}
+	for i, m := range mounts {
+		if m.Type != "" && m.Type != MountBind {
+			opts = append(opts, m.option())
+			continue
+		}
+		st, err := m.From.state(ctx, trial, image)
+		if err != nil {
+			return nil, err
+		}
+		from := path.Clean("/" + m.Path)
+		if m.From.Context {
+			// What is mounted to be written to has no content hash, and the
+			// context is another one in every build.
+			st, from = copied(st, from)
+		}
+		mount := []bkllb.MountOption{bkllb.ForceNoOutput}
+		if m.ReadOnly {
+			mount = []bkllb.MountOption{bkllb.Readonly}
+		}
+		if m.ReadOnly || slices.Contains(used, m.From) {
+			// The daemon gives up its own error if two mounts of a step that
+			// fails come from one result, or two steps that fail have mounted
+			// one for reading (v0.34). So each has one of its own.
+			own := digest.FromString(fmt.Sprintf("%s %d", title, i)).Encoded()[:12]
+			st = st.File(bkllb.Mkdir("/.seatrial-"+own, 0o755), bkllb.WithCustomName("[test] mount "+m.Target))
+		}
+		used = append(used, m.From)
+		if from != "/" {
+			mount = append(mount, bkllb.SourcePath(from))
+		}
+		opts = append(opts, bkllb.AddMount(m.Target, st, mount...))
+	}
+	return opts, nil
+}
+
+// copied is a part of a filesystem, by its content, and where it lies then.
+func copied(st bkllb.State, from string) (bkllb.State, string) {
+	to := path.Join("/context", from)
+	return bkllb.Scratch().File(bkllb.Copy(st, from, to, &bkllb.CopyInfo{CreateDestPath: true, CopyDirContentsOnly: true}),
+		bkllb.WithCustomName("[test] copy "+strings.TrimPrefix(from, "/"))), to
+}
+
+// option is a mount that is no filesystem of a step.
+func (m Mount) option() bkllb.RunOption {
+	switch m.Type {
+	case MountCache:
+		id := m.ID
+		if id == "" {
+			id = m.Target
+		}
+		return bkllb.AddMount(m.Target, bkllb.Scratch(), bkllb.AsPersistentCacheDir(id, bkllb.CacheMountShared))
+	case MountTmpfs:
+		var opts []bkllb.TmpfsOption
+		if m.Size > 0 {
+			opts = append(opts, bkllb.TmpfsSize(m.Size))
+		}
+		return bkllb.AddMount(m.Target, bkllb.Scratch(), bkllb.Tmpfs(opts...))
+	case MountSSH:
+		opts := []bkllb.SSHOption{bkllb.SSHID(m.ID)}
+		if m.Target != "" {
+			opts = append(opts, bkllb.SSHSocketTarget(m.Target))
+		}
+		if m.Optional {
+			opts = append(opts, bkllb.SSHOptional)
+		}
+		return bkllb.AddSSHSocket(opts...)
+	default: // MountSecret
+		opts := []bkllb.SecretOption{bkllb.SecretID(m.ID)}
+		if m.Optional {
+			opts = append(opts, bkllb.SecretOptional)
+		}
+		if m.Env != "" {
+			return bkllb.AddSecretWithDest(m.ID, nil, append(opts, bkllb.SecretAsEnvName(m.Env))...)
+		}
+		target := m.Target
+		if target == "" {
+			target = "/run/secrets/" + m.ID
+		}
+		return bkllb.AddSecret(target, append(opts, bkllb.SecretFileOpt(0, 0, 0o444))...)
+	}
+}
+
+// argv is the command, through the image's shell as the shell form of RUN has it, or
+// by itself.
+func (t Test) argv(image *llb.Stage) []string {
+	if len(t.Args) > 0 {
+		return t.Args
+	}
+	return append(slices.Clone(image.Shell()), t.Command)
+}
+
+// contextPaths are what the tests mount of the build context.
+func (s *Suite) contextPaths() []string {
+	var out []string
+	add := func(mounts []Mount) {
+		for _, m := range mounts {
+			if m.From.Context {
+				out = append(out, path.Clean("/" + m.Path)[1:])
+			}
+		}
+	}
+	for _, t := range s.Tests {
+		add(t.Mounts)
+		for _, service := range t.Services {
+			add(service.Mounts)
+		}
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if slices.Contains(out, "") {
+		return []string{"."}
+	}
+	return out
+}
+
+// prepare makes the graphs of all tests on all platforms.
+func (s *Suite) prepare(ctx context.Context, t *llb.Trial) ([]*run, error) {
+	var runs []*run
+	dirs := map[string]bool{}
+	for _, test := range s.Tests {
+		test = test.orElse(s.Default)
+		for _, image := range s.images(t) {
+			for shard := range max(1, test.Shards) {
+				r := &run{test: test, name: test.name(), image: image}
+				if t.Index {
+					r.platform = platforms.Format(image.Platform)
+				}
+				if test.Shards > 1 {
+					r.shard = shard + 1
+				}
+				r.dir = dirName(r.title(), dirs)
+				if err := s.build(ctx, t, r); err != nil {
+					return nil, err
+				}
+				runs = append(runs, r)
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.runs, s.skipped = runs, s.untested(t)
+	return runs, nil
+}
+
+// build makes the graph of a run, with the helper.
+func (s *Suite) build(ctx context.Context, t *llb.Trial, r *run) error {
+	var err error
+	if r.graph, err = r.test.graph(ctx, t, r.title(), r.image); err != nil {
+		return err
+	}
+	if err := executable(t, r); err != nil {
+		return err
+	}
+	if r.shard > 0 {
+		env := []string{fmt.Sprintf("SHARD_INDEX=%d", r.shard-1), fmt.Sprintf("SHARD_TOTAL=%d", r.test.Shards)}
+		if r.graph, err = t.SetEnv(r.graph, env...); err != nil {
+			return err
+		}
+	}
+	w, err := s.wrapper(t, r)
+	if err != nil {
+		return err
+	}
+	r.graph, err = t.Wrap(ctx, r.graph, w)
+	return err
 }
 
 // display keeps a long command from filling the terminal.
@@ -52,9 +282,39 @@ func title(name, platform string) string {
 	return display(name) + " (" + platform + ")"
 }
 
+// dirName is a name for the directory of a test's reports that was not used before.
+func dirName(title string, used map[string]bool) string {
+	const most = 60
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '.':
+			return r
+		}
+		return '-'
+	}, title)
+	for strings.Contains(clean, "--") {
+		clean = strings.ReplaceAll(clean, "--", "-")
+	}
+	clean = strings.Trim(clean[:min(len(clean), most)], "-.")
+	if clean == "" {
+		clean = "test"
+	}
+	name := clean
+	for i := 2; used[strings.ToLower(name)]; i++ {
+		name = fmt.Sprintf("%s-%d", clean, i)
+	}
+	used[strings.ToLower(name)] = true
+	return name
+}
+
 // isTestFailure tells a test that ran and failed from an image that could not be
 // built and a builder that was lost.
 func isTestFailure(t *llb.Trial, err error) bool {
+	var report *ReportError
+	var flaky *FlakyError
+	if errors.As(err, &report) || errors.As(err, &flaky) {
+		return true
+	}
 	var vertex *errdefs.VertexError
 	if !errors.As(err, &vertex) {
 		return false
@@ -70,16 +330,4 @@ func exitCode(err error) int {
 		return int(exit.ExitCode)
 	}
 	return -1
-}
-
-// reason is why a test failed, in a few words.
-func reason(err error) string {
-	switch code := exitCode(err); {
-	case code > 128 && code < 128+65:
-		return fmt.Sprintf("exit code %d (signal %d)", code, code-128)
-	case code >= 0:
-		return fmt.Sprintf("exit code %d", code)
-	default:
-		return strings.TrimPrefix(err.Error(), "failed to solve: ")
-	}
 }

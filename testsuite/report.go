@@ -1,10 +1,15 @@
 package testsuite
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/moby/buildkit/solver/errdefs"
+
 	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite/junit"
 )
 
 // Status is what became of a test.
@@ -39,11 +44,38 @@ type Case struct {
 	// Sources are the Dockerfile's lines that failed, if it is a stage.
 	Sources []*errdefs.Source
 
+	// Shard and Shards are which part of the test it is, from 1, and of how
+	// many; 0 if it is whole.
+	Shard, Shards int
+	// Attempts is how often it was tried. Flaky tells that it passed, but not
+	// at the first attempt.
+	Attempts int
+	Flaky    bool
+	// TimedOut tells that it was ended because its time was over.
+	TimedOut bool
+	// Ran is when a cached test ran; zero if that is not known.
+	Ran time.Time
+	// Results are what its own reports say; nil if it has none.
+	Results *junit.Report
+	// Dir is its directory in Suite.ReportDir, "" if nothing was brought back,
+	// and Files are the reports in it.
+	Dir   string
+	Files []string
+	// Warnings are about reports: patterns that matched nothing, what could
+	// not be brought back, or not be read.
+	Warnings []string
+
 	started, ended time.Time
 }
 
 // Title is the name, shortened, with the platform.
-func (c Case) Title() string { return title(c.Name, c.Platform) }
+func (c Case) Title() string {
+	s := title(c.Name, c.Platform)
+	if c.Shard > 0 {
+		s += fmt.Sprintf(" [%d/%d]", c.Shard, c.Shards)
+	}
+	return s
+}
 
 // Report is what became of a suite.
 type Report struct {
@@ -91,26 +123,97 @@ func (s *Suite) Report(rec *llb.Record) *Report {
 }
 
 func (r *run) report(rec *llb.Record) Case {
-	c := Case{Name: r.name, Platform: r.platform, Status: NotRun, ExitCode: -1}
+	c := Case{Name: r.name, Platform: r.platform, Status: NotRun, ExitCode: -1, Attempts: r.attempts}
+	if r.shard > 0 {
+		c.Shard, c.Shards = r.shard, r.test.Shards
+	}
 	switch {
 	case r.done && r.err == nil:
 		c.Status, c.ExitCode = Passed, 0
-	case r.done && exitCode(r.err) >= 0:
-		c.Status, c.ExitCode, c.Reason = Failed, exitCode(r.err), reason(r.err)
+		c.Flaky = len(r.failed) > 0
 	case r.done:
-		c.Status, c.Reason = Failed, reason(r.err)
+		c.Status, c.ExitCode = Failed, exitCode(r.err)
+		var flaky *FlakyError
+		c.Flaky = errors.As(r.err, &flaky)
 	}
 	c.Sources = errdefs.Sources(r.err)
-	if r.graph == nil {
-		return c
+	if r.graph != nil {
+		last := llb.Vertex{}
+		for _, dgst := range r.graph.Vertices {
+			last = rec.Vertex(dgst)
+			c.add(last)
+		}
+		c.Cached = c.Status == Passed && last.Cached && !r.anew
 	}
-	last := llb.Vertex{}
-	for _, dgst := range r.graph.Vertices {
-		last = rec.Vertex(dgst)
-		c.add(last)
+	if r.trace != nil {
+		c.trace(r)
 	}
-	c.Cached = c.Status == Passed && last.Cached && !r.anew
+	if c.Status == Failed {
+		c.Reason = r.reason()
+	}
 	return c
+}
+
+// trace adds what the last attempt left behind.
+func (c *Case) trace(r *run) {
+	tr := r.trace
+	c.Results, c.Dir, c.Files, c.TimedOut = tr.report, tr.dir, tr.files, tr.timedOut
+	if c.Cached {
+		c.Ran = tr.started
+	}
+	if len(tr.tail) > 0 && c.Status == Failed {
+		c.Output.Log = tr.tail
+	}
+	if c.ExitCode < 0 && tr.code >= 0 {
+		c.ExitCode = tr.code // of a test that its reports, or flakiness, failed
+	}
+	for _, p := range tr.unmatched {
+		c.warn("no file matches the report %s", p)
+	}
+	for _, p := range tr.skipped {
+		c.warn("the report %s is no file", p)
+	}
+	for _, p := range tr.problems {
+		c.warn("report %s: %v", p.File, p.Err)
+	}
+	if tr.lost != "" {
+		c.warn("reports were lost: %s", tr.lost)
+	}
+	if tr.truncated != "" {
+		c.warn("its output is not complete: %s", tr.truncated)
+	}
+}
+
+func (c *Case) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, fmt.Sprintf(format, args...))
+}
+
+// reason is why a test failed, in a few words.
+func (r *run) reason() string {
+	tr := r.trace
+	if tr == nil {
+		tr = &trace{}
+	}
+	if tr.timedOut {
+		if r.test.Timeout > 0 {
+			return fmt.Sprintf("not over after %s, its time limit", r.test.Timeout)
+		}
+		return "not over when the time for all tests was"
+	}
+	if n, total := tr.failedCases(); n > 0 && exitCode(r.err) >= 0 {
+		return fmt.Sprintf("%d failed of %d (exit code %d)", n, total, exitCode(r.err))
+	}
+	if tr.said != "" {
+		return tr.said
+	}
+	switch code := exitCode(r.err); {
+	case code > 128 && code < 128+65:
+		return fmt.Sprintf("exit code %d (signal %d)", code, code-128)
+	case code >= 0:
+		return fmt.Sprintf("exit code %d", code)
+	default:
+		return strings.TrimPrefix(r.err.Error(), "failed to solve: ")
+	}
 }
 
 // add counts a step in that belongs to the test alone.

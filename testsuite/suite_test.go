@@ -100,10 +100,9 @@ func (b *builder) solveWith(t *testing.T, opt llb.Options, dockerfile string, s 
 	t.Helper()
 	opt.Context = testenv.Dir(t, "Dockerfile", dockerfile)
 	opt.NamedContexts = map[string]string{"busybox": "docker-image://" + b.image}
-	res, err := llb.Solve(context.Background(), b.client, opt, llb.Phases{
-		Stages: s.Stages, Try: s.Try,
-		Ship: func(ctx context.Context, image *llb.Shipment) error { return image.Verdict(ctx) },
-	})
+	ph := s.Phases()
+	ph.Ship = func(ctx context.Context, image *llb.Shipment) error { return image.Verdict(ctx) }
+	res, err := llb.Solve(context.Background(), b.client, opt, ph)
 	return s.Report(res.Record), err
 }
 

@@ -1,6 +1,8 @@
 package testsuite
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -95,8 +97,9 @@ type Mount struct {
 	Target string
 	// From has what a bind mount shows, and Path is the part of it. What the
 	// test writes there is lost.
-	From     Source
-	Path     string
+	From Source
+	Path string
+	// ReadOnly refuses writes.
 	ReadOnly bool
 	// ID names a cache (default: the target), a secret or an SSH agent
 	// (default: "default").
@@ -120,4 +123,50 @@ func (t Test) name() string {
 	default:
 		return strings.Join(t.Args, " ")
 	}
+}
+
+// orElse is t with what it does not say itself.
+func (t Test) orElse(other Test) Test {
+	if t.Timeout == 0 {
+		t.Timeout = other.Timeout
+	}
+	if t.Retries == 0 {
+		t.Retries = other.Retries
+	}
+	if len(t.Reports) == 0 {
+		t.Reports = other.Reports
+	}
+	return t
+}
+
+// stages are those of the Dockerfile that the test needs beside the image.
+func (t Test) stages() []string {
+	var out []string
+	add := func(stage string) {
+		if stage != "" {
+			out = append(out, stage)
+		}
+	}
+	add(t.Stage)
+	add(t.From.Stage)
+	for _, m := range t.Mounts {
+		add(m.From.Stage)
+	}
+	for _, s := range t.Services {
+		add(s.From.Stage)
+		for _, m := range s.Mounts {
+			add(m.From.Stage)
+		}
+	}
+	return out
+}
+
+// mark tells the test from every other one, as far as that has to do with what it finds.
+func (t Test) mark() string {
+	t.Name, t.Reports, t.Timeout, t.Retries = "", nil, 0, 0
+	dt, err := json.Marshal(t)
+	if err != nil {
+		return fmt.Sprintf("%+v", t)
+	}
+	return string(dt)
 }

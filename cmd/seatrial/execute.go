@@ -161,10 +161,11 @@ func (p *plan) shares(ctx context.Context, builders []*buildkitd.Builder) ([]*sh
 
 // phases are those that find and try the tests of suite, which may be nil.
 func (p *plan) phases(suite *testsuite.Suite) llb.Phases {
-	ph := llb.Phases{Stages: func(have []string) ([]string, error) { return p.stages(suite, have) }}
+	ph := llb.Phases{}
 	if suite != nil {
-		ph.Try = suite.Try
+		ph = suite.Phases()
 	}
+	ph.Stages = func(have []string) ([]string, error) { return p.stages(suite, have) }
 	return ph
 }
 

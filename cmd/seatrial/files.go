@@ -59,16 +59,6 @@ type resultPhase struct {
 	Seconds float64 `json:"seconds"`
 }
 
-type resultTest struct {
-	Name     string  `json:"name"`
-	Platform string  `json:"platform,omitempty"` // of an index
-	Status   string  `json:"status"`
-	Cached   bool    `json:"cached"`
-	Seconds  float64 `json:"seconds"`
-	ExitCode int     `json:"exitCode"` // -1: no command exited
-	Reason   string  `json:"reason,omitempty"`
-}
-
 type resultReference struct {
 	Reference string `json:"reference"`
 	Digest    string `json:"digest"`
@@ -118,7 +108,7 @@ func (o *outcome) document() resultDocument {
 	if o.report != nil {
 		doc.Untested = o.report.Untested
 		for _, c := range o.report.Cases {
-			doc.Tests = append(doc.Tests, resultTest{c.Name, c.Platform, string(c.Status), c.Cached, c.Duration.Seconds(), c.ExitCode, c.Reason})
+			doc.Tests = append(doc.Tests, testDocument(c))
 		}
 	}
 	for _, p := range o.pushed {
@@ -136,7 +126,7 @@ func (o *outcome) document() resultDocument {
 // files removes what an earlier run has left in the files that the command line asks
 // for, and makes sure that they can be written: afterwards would be too late.
 func (p *plan) files(*cli.Context) error {
-	for _, path := range []string{p.resultFile, p.metadataFile, p.iidFile} {
+	for _, path := range []string{p.resultFile, p.metadataFile, p.iidFile, p.junitFile} {
 		if path == "" || path == os.DevNull {
 			continue
 		}
@@ -161,6 +151,9 @@ func (p *plan) writeFiles(o *outcome) error {
 	var errs []error
 	if p.resultFile != "" {
 		errs = append(errs, writeJSON(p.resultFile, o.document()))
+	}
+	if p.junitFile != "" && o.report != nil {
+		errs = append(errs, writeJUnit(p.junitFile, o.report.JUnit()))
 	}
 	if o.err == nil && o.result != nil && o.result.Response != nil {
 		if p.metadataFile != "" {

@@ -76,8 +76,21 @@ func testFlags() []cli.Flag {
 		listFlag(catTest, "test", "run `CMD` in the built image instead of its start command"),
 		listFlag(catTest, "test-stage", "build `STAGE` as a test (default: the one called test, if there is one)"),
 		listFlag(catTest, "test-platform", "`PLATFORM` of the image to test on; several by comma or repeated (default: all that the image is built for)"),
+		listFlag(catTest, "report", "bring back the test's files that match `GLOB`, pass or fail: paths from its working directory, directories, *, **; JUnit, go test -json and TAP are understood"),
+		stringFlag(catTest, "report-dir", "`DIR` for the tests' whole output and reports (default: "+defaultReportDir+")"),
+		stringFlag(catTest, "junit", "write the results of all tests to `FILE` as JUnit XML"),
+		&cli.DurationFlag{Category: catTest, Name: "test-timeout", Usage: "end a test after `DURATION`, as 90s or 10m", EnvVars: env("test-timeout"), DefaultText: "no limit"},
+		&cli.DurationFlag{Category: catTest, Name: "tests-timeout", Usage: "end all tests `DURATION` after the first has begun", EnvVars: env("tests-timeout"), DefaultText: "no limit"},
+		&cli.IntFlag{Category: catTest, Name: "test-retries", Usage: "try a test that fails `N` times more, each from its beginning; one that passes then is called flaky", EnvVars: env("test-retries"), DefaultText: "0"},
+		&cli.IntFlag{Category: catTest, Name: "test-jobs", Usage: "run `N` tests at a time", EnvVars: env("test-jobs"), DefaultText: "all"},
+		boolFlag(catTest, "fail-fast", "stop the other tests when one has failed"),
+		boolFlag(catTest, "fail-on-flaky", "fail if a test passed only when it was tried again"),
+		boolFlag(catTest, "no-test-cache", "run the tests even if they have passed on this image before"),
 	}
 }
+
+// defaultReportDir is where reports go, seen from the working directory.
+const defaultReportDir = "seatrial-reports"
 
 func builderFlags() []cli.Flag {
 	return []cli.Flag{

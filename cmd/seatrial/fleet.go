@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"slices"
 	"sync"
 
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -36,7 +35,7 @@ type fleet struct {
 func newFleet(p *plan, shares []*share, ship *shipping, d *delivery) *fleet {
 	for _, s := range shares {
 		if p.suite != nil {
-			s.suite = &testsuite.Suite{Tests: slices.Clone(p.suite.Tests), Target: p.suite.Target, Platforms: p.suite.Platforms}
+			s.suite = p.suite.Another()
 		}
 	}
 	return &fleet{

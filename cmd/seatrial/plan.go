@@ -44,9 +44,10 @@ type plan struct {
 	debug    bool
 	// indexWanted tells that something is asked of the image's index.
 	indexWanted bool
-	call        *call // what is asked instead of building; nil: nothing
+	secrets     *secretStore // nil: none
+	call        *call        // what is asked instead of building; nil: nothing
 
-	resultFile, metadataFile, iidFile string
+	resultFile, metadataFile, iidFile, junitFile string
 }
 
 func newPlan(c *cli.Context, m mode) (*plan, error) {
@@ -65,7 +66,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 			},
 		},
 		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
-		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
+		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"), junitFile: c.String("junit"),
 	}
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
@@ -184,7 +185,7 @@ func (p *plan) inputs(c *cli.Context) error {
 			return usagef(hint, "--secret: %w", err)
 		}
 		p.build.Attachables = append(p.build.Attachables, store)
-		p.build.Redact = store.redact
+		p.build.Redact, p.secrets = store.redact, store
 	}
 	if v := sshFor(c.StringSlice("ssh"), p.build.Context, os.Getenv("SSH_AUTH_SOCK")); len(v) > 0 {
 		configs, err := build.ParseSSH(v)
@@ -196,29 +197,6 @@ func (p *plan) inputs(c *cli.Context) error {
 			return usagef("start an agent (SSH_AUTH_SOCK), or name a key: --ssh default=FILE", "--ssh: %w", err)
 		}
 		p.build.Attachables = append(p.build.Attachables, a)
-	}
-	return nil
-}
-
-func (p *plan) tests(c *cli.Context) error {
-	if p.mode == modeBuild || c.Bool("untested") {
-		if len(c.StringSlice("test"))+len(c.StringSlice("test-stage")) > 0 {
-			return usagef("", "--untested contradicts --test and --test-stage")
-		}
-		return nil
-	}
-	p.suite = &testsuite.Suite{Target: p.build.Target}
-	if err := p.testPlatforms(c.StringSlice("test-platform")); err != nil {
-		return err
-	}
-	for _, stage := range c.StringSlice("test-stage") {
-		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Stage: stage})
-	}
-	for _, cmd := range c.StringSlice("test") {
-		if strings.TrimSpace(cmd) == "" {
-			return usagef("", "--test is empty")
-		}
-		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Command: cmd})
 	}
 	return nil
 }

@@ -25,15 +25,21 @@ const (
 // gave. Only what a step was given can be in its output.
 type secretStore struct {
 	secrets.SecretsServer
+	ids   []string
 	mu    sync.RWMutex
 	given [][]byte // lines, the longest first
+	all   sync.Once
 }
 
 // newSecretStore opens what --secret names. A file that is not there and a variable
 // that is not set are errors.
 func newSecretStore(values []string) (*secretStore, error) {
+	var ids []string
 	for _, v := range values {
 		for _, field := range strings.Split(v, ",") {
+			if id, ok := strings.CutPrefix(field, "id="); ok {
+				ids = append(ids, id)
+			}
 			name, ok := strings.CutPrefix(field, "env=")
 			if _, set := os.LookupEnv(name); ok && !set {
 				return nil, usagef("set it, or name a file: id=ID,src=FILE", "--secret %s: the variable %s is not set", v, name)
@@ -48,7 +54,7 @@ func newSecretStore(values []string) (*secretStore, error) {
 	if !ok {
 		return nil, usagef("", "--secret: this BuildKit gives no access to its secrets (%T)", a)
 	}
-	return &secretStore{SecretsServer: server}, nil
+	return &secretStore{SecretsServer: server, ids: ids}, nil
 }
 
 var _ session.Attachable = (*secretStore)(nil)
@@ -88,4 +94,17 @@ func (s *secretStore) redact(data []byte) []byte {
 		data = bytes.ReplaceAll(data, line, []byte(mask))
 	}
 	return data
+}
+
+// redactAny masks all secrets that could have been given, now or when a step ran that
+// comes from the cache now.
+func (s *secretStore) redactAny(data []byte) []byte {
+	s.all.Do(func() {
+		for _, id := range s.ids {
+			if resp, err := s.SecretsServer.GetSecret(context.Background(), &secrets.GetSecretRequest{ID: id}); err == nil {
+				s.note(resp.Data)
+			}
+		}
+	})
+	return s.redact(data)
 }

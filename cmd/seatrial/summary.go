@@ -11,7 +11,6 @@ import (
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
-	"github.com/seatrial/seatrial/testsuite"
 )
 
 // tailLines is how much of a failed test's output is shown.
@@ -58,31 +57,6 @@ func (o *outcome) summary(w io.Writer) {
 	row(w, "took", o.timing(), "")
 }
 
-// failures shows the Dockerfile's lines of stages that failed, and what failed
-// tests printed, unless the display has.
-func (o *outcome) failures(w io.Writer) {
-	var failed *buildError
-	if errors.As(o.err, &failed) && !o.shown {
-		for _, v := range o.result.Record.Failed() {
-			printOutput(w, "step "+v.Name, v)
-		}
-	}
-	if o.report == nil {
-		return
-	}
-	for _, c := range o.report.Cases {
-		if c.Status != testsuite.Failed {
-			continue
-		}
-		for _, src := range c.Sources {
-			printSource(w, src)
-		}
-		if !o.shown {
-			printOutput(w, fmt.Sprintf("test %q", c.Title()), c.Output)
-		}
-	}
-}
-
 func (o *outcome) summarizeBuild(w io.Writer) {
 	total, cached := o.result.Record.Steps()
 	steps := fmt.Sprintf("%s, %d cached", plural(total, "step"), cached)
@@ -97,20 +71,6 @@ func (o *outcome) summarizeBuild(w io.Writer) {
 	}
 	row(w, "built", o.result.Descriptor.Digest.String(), "")
 	row(w, "", steps, "")
-}
-
-func summarizeCase(w io.Writer, c testsuite.Case) {
-	verdict := string(c.Status)
-	switch {
-	case c.Cached:
-		verdict += " (cached: it passed on this image before)"
-	case c.Status == testsuite.Failed:
-		verdict += ": " + firstLine(c.Reason)
-	case c.Status == testsuite.Passed:
-		verdict += " in " + seconds(c.Duration)
-	}
-	c.Name = short(c.Name, 40)
-	row(w, "tested", c.Title(), verdict)
 }
 
 func printOutput(w io.Writer, who string, v llb.Vertex) {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"path"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/testsuite"
+)
+
+// tests makes the suite of what the command line says of tests.
+func (p *plan) tests(c *cli.Context) error {
+	// What an earlier run brought back is no part of the context for any command.
+	p.build.Hidden = defaultReportDir
+	if p.mode == modeBuild || c.Bool("untested") {
+		if len(c.StringSlice("test"))+len(c.StringSlice("test-stage")) > 0 {
+			return usagef("", "--untested contradicts --test and --test-stage")
+		}
+		return nil
+	}
+	p.suite = &testsuite.Suite{Target: p.build.Target}
+	if err := p.testPlatforms(c.StringSlice("test-platform")); err != nil {
+		return err
+	}
+	for _, stage := range c.StringSlice("test-stage") {
+		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Stage: stage})
+	}
+	for _, cmd := range c.StringSlice("test") {
+		if strings.TrimSpace(cmd) == "" {
+			return usagef("", "--test is empty")
+		}
+		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Command: cmd})
+	}
+	if p.mode == modeCheck {
+		return nil
+	}
+	return p.testSettings(c)
+}
+
+// testSettings are how the tests are run, and what becomes of their files.
+func (p *plan) testSettings(c *cli.Context) error {
+	s := p.suite
+	s.ReportDir = c.String("report-dir")
+	if s.ReportDir == "" {
+		s.ReportDir = defaultReportDir
+	}
+	p.build.Hidden = s.ReportDir
+	s.Jobs, s.Timeout = c.Int("test-jobs"), c.Duration("tests-timeout")
+	s.FailFast, s.FailOnFlaky, s.NoCache = c.Bool("fail-fast"), c.Bool("fail-on-flaky"), c.Bool("no-test-cache")
+	if p.secrets != nil {
+		s.Redact = p.secrets.redactAny
+	}
+	s.Default.Timeout, s.Default.Retries = c.Duration("test-timeout"), c.Int("test-retries")
+	for flag, n := range map[string]int64{
+		"test-jobs": int64(s.Jobs), "test-retries": int64(s.Default.Retries),
+		"test-timeout": int64(s.Default.Timeout), "tests-timeout": int64(s.Timeout),
+	} {
+		if n < 0 {
+			return usagef("", "--%s is negative", flag)
+		}
+	}
+	for _, pattern := range c.StringSlice("report") {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			return usagef("*, ?, [a-z] and ** are known, and \\\\ before what is meant as it is", "--report %q: not a pattern", pattern)
+		}
+		s.Default.Reports = append(s.Default.Reports, pattern)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package testsuite
+
+import (
+	"context"
+	"encoding/json"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	bkllb "github.com/moby/buildkit/client/llb"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite/helper"
+	"github.com/seatrial/seatrial/testsuite/helper/protocol"
+)
+
+// helperStep is what the step is called that loads the helper.
+const helperStep = "[internal] load test helper"
+
+// Phases are those of the solve that tries the image. A suite serves one solve.
+func (s *Suite) Phases() llb.Phases {
+	return llb.Phases{Stages: s.Stages, Try: s.Try, Gear: s.gear(), ContextPaths: s.contextPaths()}
+}
+
+// gear is what the tests need of the session.
+func (s *Suite) gear() llb.Gear {
+	s.shelf.start(runtime.GOARCH) // most likely that of the builder too
+	return llb.Gear{
+		Stores: map[string]content.Store{helper.StoreID: &shelfStore{Store: helper.Store(), shelf: &s.shelf}},
+		Secret: s.control,
+	}
+}
+
+// wrapper has the helper start the commands of a run, whose output it keeps, and ends
+// them in time.
+func (s *Suite) wrapper(t *llb.Trial, r *run) (llb.Wrapper, error) {
+	args, err := protocol.Args(protocol.ModeRun, protocol.Run{Out: protocol.OutDir, Control: protocol.ControlFile})
+	if err != nil {
+		return llb.Wrapper{}, err
+	}
+	return llb.Wrapper{
+		Program: func(p ocispecs.Platform) *bkllb.State {
+			image := s.shelf.image(p)
+			if image == nil {
+				return nil
+			}
+			st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore(t.Client.BuildOpts().SessionID, helper.StoreID),
+				bkllb.Platform(p), bkllb.WithCustomName(helperStep))
+			return &st
+		},
+		ProgramDir: protocol.BinDir, Args: args, OutDir: protocol.OutDir,
+		Secret: r.secret(), SecretPath: protocol.ControlFile,
+	}, nil
+}
+
+// shelf has the helper for each architecture, unpacked when it is asked for.
+type shelf struct {
+	mu     sync.Mutex
+	by     map[string]func() *helper.Image
+	images []*helper.Image // that were unpacked
+}
+
+// shelfStore offers what is on the shelf, to read.
+type shelfStore struct {
+	content.Store // for what it refuses
+	shelf         *shelf
+}
+
+func (s *shelfStore) unpacked() content.Store {
+	s.shelf.mu.Lock()
+	defer s.shelf.mu.Unlock()
+	return helper.Store(s.shelf.images...)
+}
+
+// Info implements content.InfoProvider.
+func (s *shelfStore) Info(ctx context.Context, dgst digest.Digest) (content.Info, error) {
+	return s.unpacked().Info(ctx, dgst)
+}
+
+// ReaderAt implements content.Provider.
+func (s *shelfStore) ReaderAt(ctx context.Context, desc ocispecs.Descriptor) (content.ReaderAt, error) {
+	return s.unpacked().ReaderAt(ctx, desc)
+}
+
+// start unpacks one in the background.
+func (s *shelf) start(arch string) { go s.once(arch)() }
+
+// image is nil where there is no helper.
+func (s *shelf) image(p ocispecs.Platform) *helper.Image {
+	if p.OS != "linux" {
+		return nil
+	}
+	return s.once(p.Architecture)()
+}
+
+func (s *shelf) once(arch string) func() *helper.Image {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by == nil {
+		s.by = map[string]func() *helper.Image{}
+	}
+	if s.by[arch] == nil {
+		s.by[arch] = sync.OnceValue(func() *helper.Image {
+			image, err := helper.NewImage(arch)
+			if err != nil {
+				return nil
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.images = append(s.images, image)
+			return image
+		})
+	}
+	return s.by[arch]
+}
+
+// secret is the ID of the file that tells the helper the time limit. It is part of the
+// cache key, the file is not.
+func (r *run) secret() string { return "seatrial/" + title(r.name, r.platform) + r.shardSuffix() }
+
+// control is that file. It is asked for when a command is about to start.
+func (s *Suite) control(id string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.runs {
+		if r.secret() != id {
+			continue
+		}
+		left, limited := s.left(r)
+		if !limited {
+			return []byte("{}")
+		}
+		dt, err := json.Marshal(protocol.Control{TimeoutMS: max(1, left.Milliseconds())})
+		if err != nil {
+			return []byte("{}")
+		}
+		return dt
+	}
+	return nil
+}
+
+// left is how long the commands of a run may still take. The time of its first command
+// counts for all.
+func (s *Suite) left(r *run) (time.Duration, bool) {
+	now := time.Now()
+	if r.began.IsZero() {
+		r.began = now
+	}
+	left, limited := time.Duration(0), false
+	if r.test.Timeout > 0 {
+		left, limited = r.test.Timeout-now.Sub(r.began), true
+	}
+	if s.Timeout > 0 {
+		if all := s.Timeout - now.Sub(s.began); !limited || all < left {
+			left, limited = all, true
+		}
+	}
+	return left, limited
+}

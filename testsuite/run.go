@@ -1,0 +1,212 @@
+package testsuite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/containerd/platforms"
+
+	"github.com/seatrial/seatrial/llb"
+)
+
+// run is one test on one platform, or one shard of it.
+type run struct {
+	test     Test
+	name     string
+	platform string // "" if the image is no index
+	shard    int    // from 1; 0 if there is one only
+	image    *llb.Stage
+	graph    *llb.Graph // of the last attempt
+	dir      string     // its name in Suite.ReportDir
+
+	began    time.Time // its first command, in this attempt
+	err      error
+	done     bool // it passed or failed, of itself
+	anew     bool // it was in the cache, but for another image, and ran again
+	attempts int
+	failed   []error // those of earlier attempts
+	trace    *trace  // of the last attempt
+}
+
+func (r *run) title() string { return title(r.name, r.platform) + r.shardSuffix() }
+
+func (r *run) shardSuffix() string {
+	if r.shard == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" [%d/%d]", r.shard, r.test.Shards)
+}
+
+// errFailFast stops tests because another one has failed.
+var errFailFast = errors.New("another test has failed")
+
+// Try runs every test on every platform of the image, side by side, to its end.
+// If one failed it returns a *FailedError; if the builder cannot execute one, an
+// *UnexecutableError, before any has run; if the image itself could not be built,
+// that build's error.
+func (s *Suite) Try(ctx context.Context, t *llb.Trial) error {
+	runs, err := s.prepare(ctx, t)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.began = time.Now()
+	s.mu.Unlock()
+	jobs := s.Jobs
+	if jobs <= 0 {
+		jobs = len(runs)
+	}
+	slots := make(chan struct{}, jobs)
+	trying, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	for _, r := range runs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			err := s.tryOne(trying, t, r)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			r.err = err
+			r.done = err == nil || trying.Err() == nil && isTestFailure(t, err)
+			if r.done && err != nil && s.FailFast {
+				stop(errFailFast)
+			}
+		})
+	}
+	wg.Wait()
+	return s.verdict(ctx, t)
+}
+
+// tryOne tries a test as often as it may fail.
+func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run) error {
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		err := s.attempt(ctx, t, r)
+		r.attempts++
+		switch {
+		case err == nil && len(r.failed) > 0 && s.FailOnFlaky:
+			return &FlakyError{Attempts: r.attempts}
+		case err == nil, ctx.Err() != nil, !isTestFailure(t, err), r.attempts > r.test.Retries, s.overtime():
+			return err
+		}
+		r.failed = append(r.failed, err)
+		again, aerr := t.Again(r.graph, err, r.attempts+1)
+		if aerr != nil {
+			return aerr
+		}
+		s.mu.Lock()
+		r.graph, r.began = again, time.Time{}
+		s.mu.Unlock()
+	}
+}
+
+// overtime tells whether the time for all tests is over.
+func (s *Suite) overtime() bool { return s.Timeout > 0 && time.Since(s.began) >= s.Timeout }
+
+// attempt tries a test once. What it left behind is brought back whatever came of it.
+func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
+	solve := t.Solve
+	if s.NoCache {
+		s.mu.Lock()
+		r.anew = true
+		s.mu.Unlock()
+		solve = t.SolveAnew
+	}
+	ref, err := solve(ctx, r.graph)
+	tr, terr := s.trace(ctx, t, r, ref, err)
+	if terr != nil {
+		return errors.Join(err, terr)
+	}
+	if err == nil {
+		mark := r.mark(tr)
+		if err = s.confirm(ctx, t, r, mark); errors.Is(err, errElsewhere) {
+			s.mu.Lock()
+			r.anew = true
+			s.mu.Unlock()
+			ref, err = t.SolveAnew(ctx, r.graph)
+			if tr, terr = s.trace(ctx, t, r, ref, err); terr != nil {
+				return errors.Join(err, terr)
+			}
+			mark = r.mark(tr)
+		}
+		if err == nil {
+			if err = tr.verdict(); err == nil {
+				t.Remember(mark)
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.trace = tr
+	return err
+}
+
+// errElsewhere says that a test has passed, but not on this image.
+var errElsewhere = errors.New("passed on another image")
+
+// confirm makes sure that a pass is this image's. The daemon's cache knows what was
+// run, not on what: a pass that is not known to be this image's counts if it is no
+// older than this build.
+func (s *Suite) confirm(ctx context.Context, t *llb.Trial, r *run, mark string) error {
+	if s.NoCache {
+		return nil
+	}
+	passed, err := t.Passed(ctx, mark)
+	if err != nil || passed {
+		return err
+	}
+	executed, err := t.Executed(ctx, r.graph)
+	if err == nil && !executed {
+		err = errElsewhere
+	}
+	return err
+}
+
+// mark names this pass of the test for the daemon's memory. Where the helper has run
+// it, that is the very time it ran, whose outcome the cache has: the same test with
+// other files would be another.
+func (r *run) mark(tr *trace) string {
+	mark := r.test.mark() + r.shardSuffix() + " platform " + platforms.Format(r.image.Platform)
+	if tr.id != "" {
+		mark += " run " + tr.id
+	}
+	return mark
+}
+
+func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var failed []string
+	var other error
+	for _, r := range s.runs {
+		switch {
+		case r.err == nil:
+		case r.done && isTestFailure(t, r.err):
+			failed = append(failed, r.title())
+		case other == nil:
+			other = r.err
+		}
+	}
+	switch {
+	case len(failed) > 0 && (other == nil || s.FailFast): // the others were told to stop
+		return &FailedError{Failed: failed, Total: len(s.runs)}
+	default:
+		return other
+	}
+}
+
+// FlakyError says that a test passed only after it had failed.
+type FlakyError struct{ Attempts int }
+
+func (e *FlakyError) Error() string {
+	return fmt.Sprintf("flaky: it passed at attempt %d only", e.Attempts)
+}
