@@ -22,35 +22,35 @@ type output struct {
 	out, err *stream // the same one if they are not kept apart
 }
 
-// openOutput makes the pipes, and the log files in dir unless it is "".
-func openOutput(dir string, split bool) (*output, error) {
+// openOutput makes the pipes, and the log files if there is a place for them.
+func openOutput(opt protocol.Run) (*output, error) {
 	o := &output{}
-	if err := o.openLogs(dir, split); err != nil {
+	if err := o.openLogs(opt); err != nil {
 		return nil, errors.Join(err, o.finish(0))
 	}
 	return o, nil
 }
 
-func (o *output) openLogs(dir string, split bool) error {
+func (o *output) openLogs(opt protocol.Run) error {
 	var err error
-	if dir != "" {
-		o.log, err = create(dir, protocol.LogFile)
+	if opt.Out != "" {
+		o.log, err = create(opt.Out, protocol.LogFile)
 		if err != nil && !full(err) {
 			return err
 		}
 		o.truncated = err
 	}
-	if !split {
+	if !opt.Split {
 		o.out, err = o.newStream(os.Stdout, nil)
 		o.err = o.out
 		return err
 	}
 	var files [2]*os.File
 	for i, name := range []string{protocol.StdoutFile, protocol.StderrFile} {
-		if dir == "" {
+		if opt.Out == "" {
 			break
 		}
-		if files[i], err = create(dir, name); err != nil && !full(err) {
+		if files[i], err = create(opt.Out, name); err != nil && !full(err) {
 			return err
 		}
 	}

@@ -28,7 +28,7 @@ func run(opt protocol.Run, argv []string) int {
 	if err != nil {
 		return refuse(fmt.Errorf("writing the result: %w", err))
 	}
-	out, err := openOutput(opt.Out, opt.Split)
+	out, err := openOutput(opt)
 	if err != nil {
 		return refuse(fmt.Errorf("recording the output: %w", err))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -101,11 +102,10 @@ func reap(exited chan<- reaped) {
 		var status unix.WaitStatus
 		var usage unix.Rusage
 		pid, err := unix.Wait4(-1, &status, 0, &usage)
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			exited <- reaped{pid, status, int64(usage.Maxrss) * 1024}
-		case unix.EINTR:
-		default: // ECHILD
+		case !errors.Is(err, unix.EINTR): // ECHILD
 			return
 		}
 	}
