@@ -11,6 +11,6 @@
 // is an image of nothing but [protocol.Init], to be offered to a daemon as a
 // content store by the session:
 //
-//	session.Allow(content.NewAttachable(map[string]content.Store{helper.StoreID: helper.Store(image)}))
+//	session.Allow(content.NewAttachable(map[string]content.Store{helper.SessionStoreID: helper.Store(image)}))
 //	state := llb.OCILayout(image.Reference(), llb.OCIStore("", helper.StoreID))
 package helper

@@ -13,9 +13,12 @@ import (
 	"github.com/seatrial/seatrial/testsuite/helper/protocol"
 )
 
-// StoreID is a name for the content store that a session offers images of the
-// helper in.
-const StoreID = "seatrial-helper"
+const (
+	// StoreID names the content store that has the images, for llb.OCIStore.
+	StoreID = "seatrial-helper"
+	// SessionStoreID is how the session that offers it must call the same store.
+	SessionStoreID = "oci:" + StoreID
+)
 
 // Image is an OCI image with one layer, which holds the helper for one
 // architecture, in the directory that is to be mounted at protocol.BinDir. The

@@ -18,7 +18,10 @@ type account struct {
 }
 
 func (a *account) credential() *syscall.Credential {
-	return &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: a.groups}
+	// As with a container's runtime, the group is among the supplementary ones:
+	// what is closed to a group must not open by starting a program that has
+	// another.
+	return &syscall.Credential{Uid: a.uid, Gid: a.gid, Groups: append([]uint32{a.gid}, a.groups...)}
 }
 
 // environ sets HOME, as a container's runtime does if a process starts as the

@@ -13,7 +13,7 @@ import (
 
 // answer starts the helper with a doorbell and returns our end of it after the
 // hello.
-func answer(t *testing.T, argv ...string) (*exec.Cmd, *protocol.Conn, net.Conn, func() ran) {
+func answer(t *testing.T, argv ...string) (*protocol.Conn, net.Conn, func() ran) {
 	t.Helper()
 	out := t.TempDir()
 	socket := filepath.Join(out, "bell")
@@ -35,7 +35,7 @@ func answer(t *testing.T, argv ...string) (*exec.Cmd, *protocol.Conn, net.Conn, 
 	if err != nil || m.Hello == nil || m.Hello.Name != "unit" {
 		t.Fatalf("the first message is %+v, %v", m, err)
 	}
-	return cmd, conn, stream, func() ran { return <-done }
+	return conn, stream, func() ran { return <-done }
 }
 
 func send(t *testing.T, conn *protocol.Conn, m protocol.Message) {
@@ -60,7 +60,7 @@ func TestDoorbell(t *testing.T) {
 	}()
 	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	_, conn, _, wait := answer(t, "sh", "-c", "echo $GREETING; exec busybox nc 127.0.0.1 "+port)
+	conn, _, wait := answer(t, "sh", "-c", "echo $GREETING; exec busybox nc 127.0.0.1 "+port)
 	send(t, conn, protocol.Message{Go: &protocol.Go{
 		Listen: []protocol.Forward{{Address: address, Socket: service}},
 		Env:    map[string]string{"GREETING": "hello"},
@@ -76,7 +76,7 @@ func TestDoorbell(t *testing.T) {
 }
 
 func TestAbortBefore(t *testing.T) {
-	_, conn, _, wait := answer(t, "echo", "started")
+	conn, _, wait := answer(t, "echo", "started")
 	send(t, conn, protocol.Message{Abort: &protocol.Abort{Reason: "service db never became ready", Exit: 9}})
 	if got := wait(); got.exit != 9 || got.log != "seatrial: service db never became ready\n" {
 		t.Errorf("exit code %d, log %q", got.exit, got.log)
@@ -85,7 +85,7 @@ func TestAbortBefore(t *testing.T) {
 
 func TestAbortDuring(t *testing.T) {
 	ready := filepath.Join(t.TempDir(), "ready")
-	_, conn, _, wait := answer(t, "sh", "-c", "mkfifo $0; echo up; : >$0; sleep 1000", ready)
+	conn, _, wait := answer(t, "sh", "-c", "mkfifo $0; echo up; : >$0; sleep 1000", ready)
 	send(t, conn, protocol.Message{Go: &protocol.Go{}})
 	waitFifo(t, ready)
 	send(t, conn, protocol.Message{Abort: &protocol.Abort{Reason: "service db died"}})
@@ -96,7 +96,7 @@ func TestAbortDuring(t *testing.T) {
 }
 
 func TestDoorbellClosed(t *testing.T) {
-	_, _, stream, wait := answer(t, "echo", "started")
+	_, stream, wait := answer(t, "echo", "started")
 	stream.Close()
 	if got := wait(); got.exit != protocol.ExitHelper || !strings.Contains(got.log, "connection to seatrial was closed") {
 		t.Errorf("exit code %d, log %q", got.exit, got.log)

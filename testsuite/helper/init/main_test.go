@@ -49,7 +49,7 @@ func prepare(t testing.TB, mode string, options any, argv ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return exec.CommandContext(t.Context(), program, args[1:]...)
+	return exec.Command(program, args[1:]...)
 }
 
 // runHelper runs a command under the helper to its end.

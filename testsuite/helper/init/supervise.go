@@ -104,7 +104,7 @@ func reap(exited chan<- reaped) {
 		pid, err := unix.Wait4(-1, &status, 0, &usage)
 		switch {
 		case err == nil:
-			exited <- reaped{pid, status, int64(usage.Maxrss) * 1024}
+			exited <- reaped{pid, status, int64(usage.Maxrss) * 1024} //nolint:unconvert // an int32 on some architectures
 		case !errors.Is(err, unix.EINTR): // ECHILD
 			return
 		}
