@@ -48,7 +48,9 @@ type builder struct {
 	image   *helper.Image
 	rootfs  fsutil.FS
 	control string
-	layers  atomic.Int64 // how many pieces of the helper were transferred
+	bell    *bell                                              // nil: there is none
+	serve   func(ctx context.Context, g gateway.Client) func() // what is to run beside a step, until the function it returns
+	layers  atomic.Int64                                       // how many pieces of the helper were transferred
 }
 
 func onEach(t *testing.T, f func(t *testing.T, b *builder)) {
@@ -131,6 +133,14 @@ type came struct {
 	cached      bool
 }
 
+func rootfs() bkllb.State {
+	return bkllb.Scratch().File(bkllb.Copy(bkllb.Local("busybox"), "/", "/"))
+}
+
+func (b *builder) program() bkllb.State {
+	return bkllb.OCILayout(b.image.Reference(), bkllb.OCIStore("", helper.StoreID))
+}
+
 // run solves one step, whatever comes out of it.
 func (b *builder) run(t *testing.T, opt protocol.Run, script string, extra ...bkllb.RunOption) came {
 	t.Helper()
@@ -140,11 +150,10 @@ func (b *builder) run(t *testing.T, opt protocol.Run, script string, extra ...bk
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := bkllb.Scratch().File(bkllb.Copy(bkllb.Local("busybox"), "/", "/"))
-	step := root.Run(append([]bkllb.RunOption{
+	step := rootfs().Run(append([]bkllb.RunOption{
 		bkllb.Args(args), bkllb.Network(bkllb.NetModeNone), bkllb.ReadonlyRootFS(),
 		bkllb.AddEnv("PATH", "/bin"),
-		bkllb.AddMount(protocol.BinDir, bkllb.OCILayout(b.image.Reference(), bkllb.OCIStore("", helper.StoreID)), bkllb.Readonly),
+		bkllb.AddMount(protocol.BinDir, b.program(), bkllb.Readonly),
 		bkllb.AddSecret(protocol.ControlFile, bkllb.SecretID("control"), bkllb.SecretFileOpt(0, 0, 0o444)),
 	}, extra...)...)
 	out := step.AddMount(protocol.OutDir, bkllb.Scratch().File(bkllb.Mkdir("/out", 0o777)), bkllb.SourcePath("/out"))
@@ -167,6 +176,9 @@ func (b *builder) run(t *testing.T, opt protocol.Run, script string, extra ...bk
 		}
 	}()
 	_, err = b.client.Build(t.Context(), b.solveOpt(), "", func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
+		if b.serve != nil {
+			defer b.serve(ctx, g)()
+		}
 		return gateway.NewResult(), got.build(ctx, g, def)
 	}, status)
 	<-collected

@@ -22,7 +22,7 @@ func (b *builder) solveOpt() client.SolveOpt {
 	if control == "" {
 		control = "{}"
 	}
-	return client.SolveOpt{
+	opt := client.SolveOpt{
 		LocalMounts: map[string]fsutil.FS{"busybox": b.rootfs},
 		Session: []session.Attachable{
 			sessioncontent.NewAttachable(map[string]content.Store{
@@ -31,6 +31,10 @@ func (b *builder) solveOpt() client.SolveOpt {
 			secretsprovider.FromMap(map[string][]byte{"control": []byte(control)}),
 		},
 	}
+	if b.bell != nil {
+		opt.Session = append(opt.Session, b.bell)
+	}
+	return opt
 }
 
 // processes are the command lines on this machine that hold a word.
