@@ -1,0 +1,188 @@
+package registry
+
+import (
+	"archive/tar"
+	"bufio"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/containerd/containerd/v2/pkg/archive/compression"
+	"github.com/containerd/errdefs"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/klauspost/compress/zstd"
+)
+
+// dirFiles are those of a directory.
+type dirFiles struct{ fs.FS }
+
+func (d dirFiles) open(path string) (io.ReadCloser, error) { return d.Open(path) }
+
+// tarFiles are those of a tar, which is read where they lie.
+type tarFiles struct {
+	f     io.ReaderAt
+	files map[string]section
+	links map[string]string // hard and symbolic ones
+}
+
+type section struct{ at, size int64 }
+
+// maxLinks is more than any archive has in a row.
+const maxLinks = 8
+
+func (t tarFiles) open(name string) (io.ReadCloser, error) {
+	name = path.Clean(name)
+	for range maxLinks {
+		if s, ok := t.files[name]; ok {
+			return io.NopCloser(io.NewSectionReader(t.f, s.at, s.size)), nil
+		}
+		to, ok := t.links[name]
+		if !ok {
+			break
+		}
+		name = to
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// openTar unpacks a compressed tar, and one that cannot be read at any place, into a
+// file that has no name.
+func (s *Saved) openTar() (files, error) {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	s.close = append(s.close, f.Close)
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	r, kind, err := decompress(f)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if kind != compression.Uncompressed || !fi.Mode().IsRegular() {
+		if f, err = s.spool(r); err != nil {
+			return nil, err
+		}
+	}
+	return listTar(f)
+}
+
+func (s *Saved) spool(r io.Reader) (*os.File, error) {
+	f, err := os.CreateTemp("", "seatrial-push-*")
+	if err != nil {
+		return nil, err
+	}
+	s.close = append(s.close, f.Close)
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, err
+	}
+	_, err = io.Copy(f, r)
+	return f, err
+}
+
+// maxMagic is how many bytes tell a compression.
+const maxMagic = 10
+
+func compressionOf(r *bufio.Reader) compression.Compression {
+	head, _ := r.Peek(maxMagic)
+	return compression.DetectCompression(head)
+}
+
+// decompress reads gzip, zstd and what is neither. containerd's would have another
+// program read gzip, ahead of what it is asked for.
+func decompress(in io.Reader) (io.ReadCloser, compression.Compression, error) {
+	r := bufio.NewReader(in)
+	kind := compressionOf(r)
+	switch kind {
+	case compression.Gzip:
+		z, err := gzip.NewReader(r)
+		return z, kind, err
+	case compression.Zstd:
+		z, err := zstd.NewReader(r)
+		if err != nil {
+			return nil, kind, err
+		}
+		return z.IOReadCloser(), kind, nil
+	}
+	return io.NopCloser(r), kind, nil
+}
+
+// listTar finds out where in a tar its files are.
+func listTar(f *os.File) (files, error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	t := tarFiles{f: f, files: map[string]section{}, links: map[string]string{}}
+	r := tar.NewReader(f)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return t, nil
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fmt.Errorf("the tar is cut off: %w", err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("it is no directory, and no tar: %w", err)
+		}
+		name := path.Clean(h.Name)
+		switch h.Typeflag {
+		case tar.TypeReg:
+			at, err := f.Seek(0, io.SeekCurrent) // the reader has read the header and no more
+			if err != nil {
+				return nil, err
+			}
+			t.files[name] = section{at, h.Size}
+		case tar.TypeLink:
+			t.links[name] = path.Clean(h.Linkname)
+		case tar.TypeSymlink:
+			t.links[name] = path.Join(path.Dir(name), h.Linkname)
+		}
+	}
+}
+
+// blobFiles is the Store of a layout.
+type blobFiles struct{ files }
+
+func (b blobFiles) Open(ctx context.Context, desc v1.Descriptor) (io.ReadCloser, error) {
+	r, err := b.open(blobPath(desc.Digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not there: %w", blobPath(desc.Digest), errdefs.ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &endingReader{ReadCloser: r, ctx: ctx}, nil
+}
+
+func (b blobFiles) Has(_ context.Context, digest v1.Hash) (bool, error) {
+	r, err := b.open(blobPath(digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, r.Close()
+}
+
+// endingReader ends with its context.
+type endingReader struct {
+	io.ReadCloser
+	ctx context.Context
+}
+
+func (r *endingReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.ReadCloser.Read(p)
+}
