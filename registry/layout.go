@@ -31,6 +31,9 @@ type LayoutOptions struct {
 	Names []name.Reference
 	// Annotations are added to its descriptor in index.json. Default none.
 	Annotations map[string]string
+	// Annotate gives more of them, for the digest that they are about. Default
+	// nil.
+	Annotate func(v1.Hash) map[string]string
 }
 
 // layout is where a layout is written to.
@@ -93,6 +96,11 @@ func writeLayout(ctx context.Context, l layout, a Artifact, opt LayoutOptions, d
 	}
 	desc := v1.Descriptor{
 		MediaType: t.root.mediaType, Digest: t.root.digest, Size: int64(len(t.root.raw)), Annotations: opt.Annotations,
+	}
+	if opt.Annotate != nil {
+		for k, v := range opt.Annotate(desc.Digest) {
+			desc.Annotations = withAnnotation(desc.Annotations, k, v)
+		}
 	}
 	if img, ok := a.(v1.Image); ok {
 		config, err := img.ConfigFile()

@@ -111,7 +111,7 @@ func TestSavedDockerArchiveIsCompressed(t *testing.T) {
 	}
 	reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
 	push(t, first, registry.Options{}, reg.Host+"/app:1")
-	if err := validate.Image(must(remote.Image(refs(t, reg.Host + "/app:1")[0]))(t)); err != nil {
+	if err := validate.Image(must(remote.Image(refs(t, reg.Host+"/app:1")[0]))(t)); err != nil {
 		t.Error(err)
 	}
 }

@@ -43,7 +43,7 @@ func newApp(std Streams) *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
 		Commands: []*cli.Command{
-			withHelp(runCommand(std)), withHelp(buildCommand(std)), withHelp(testCommand(std)), withHelp(checkCommand(std)), withHelp(versionCommand(std)),
+			withHelp(runCommand(std)), withHelp(buildCommand(std)), withHelp(testCommand(std)), withHelp(pushCommand(std)), withHelp(checkCommand(std)), withHelp(versionCommand(std)),
 		},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {

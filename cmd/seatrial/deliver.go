@@ -14,6 +14,7 @@ import (
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
+	"github.com/seatrial/seatrial/testsuite"
 )
 
 // outputError is an output that could not be written.
@@ -28,10 +29,11 @@ type delivery struct {
 	stdout  io.Writer
 	out     *outcome
 	display *display
+	suites  []*testsuite.Suite // that the image has to pass
 }
 
 // any tells whether there is anything to write.
-func (d *delivery) any() bool { return len(d.plan.outputs.files) > 0 }
+func (d *delivery) any() bool { return len(d.plan.outputs.files) > 0 && !d.plan.dryRun }
 
 // deliver writes what -o asks for, once the image has passed its tests. A file is
 // there whole or not at all. The files of an image that several builders have made
@@ -83,7 +85,7 @@ func (d *delivery) writeImage(ctx context.Context, images []*llb.Shipment, artif
 	if err != nil {
 		return err
 	}
-	opt := registry.LayoutOptions{Names: names}
+	opt := registry.LayoutOptions{Names: names, Annotate: annotate(d.suites)}
 	if len(images) == 1 {
 		opt.Annotations = images[0].Descriptor.Annotations
 	}

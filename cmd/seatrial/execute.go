@@ -61,6 +61,9 @@ func (p *plan) execute(ctx context.Context, std Streams) error {
 
 // work connects to a builder and has it build, test and ship.
 func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
+	if p.saved != nil {
+		return p.pushSaved(ctx, std, out)
+	}
 	stderr := std.Err
 	uploads := &uploads{}
 	ship, ctx, err := p.startShipping(ctx, uploads, stderr)
@@ -103,6 +106,9 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shipping, d *delivery) error {
 	out := d.out
 	out.builder, build.Platforms, build.Index = s.builder, s.platforms, p.indexWanted
+	if p.suite != nil {
+		d.suites = []*testsuite.Suite{p.suite}
+	}
 	ph := p.phases(p.suite)
 	ph.Ship = func(ctx context.Context, image *llb.Shipment) error {
 		out.exported()

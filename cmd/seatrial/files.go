@@ -34,6 +34,7 @@ type resultDocument struct {
 	References    []resultReference `json:"references"`
 	Warnings      []resultWarning   `json:"warnings"`
 	Outputs       []resultOutput    `json:"outputs"`
+	DryRun        *resultPreview    `json:"dryRun,omitempty"` // what a push would have done
 }
 
 type resultBuilder struct {
@@ -72,7 +73,7 @@ type resultOutput struct {
 }
 
 func (m mode) String() string {
-	return map[mode]string{modeBuild: "build", modeTest: "test", modeRun: "run", modeCheck: "check"}[m]
+	return map[mode]string{modeBuild: "build", modeTest: "test", modeRun: "run", modeCheck: "check", modePush: "push"}[m]
 }
 
 func (o *outcome) document() resultDocument {
@@ -95,9 +96,11 @@ func (o *outcome) document() resultDocument {
 	default:
 		doc.Builder = &doc.Builders[0]
 	}
+	doc.DryRun = o.preview.document()
 	if o.result != nil {
-		total, cached := o.result.Record.Steps()
-		doc.Steps = &resultSteps{total, cached}
+		if total, cached := o.result.Record.Steps(); o.mode != modePush {
+			doc.Steps = &resultSteps{total, cached}
+		}
 		if d := o.result.Descriptor; d.Digest != "" {
 			doc.Image = &resultImage{d.Digest.String(), d.MediaType, d.Size}
 		}

@@ -36,6 +36,7 @@ func newFleet(p *plan, shares []*share, ship *shipping, d *delivery) *fleet {
 	for _, s := range shares {
 		if p.suite != nil {
 			s.suite = p.suite.Another()
+			d.suites = append(d.suites, s.suite)
 		}
 	}
 	return &fleet{

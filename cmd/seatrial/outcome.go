@@ -27,6 +27,7 @@ type outcome struct {
 	result   *llb.Result
 	report   *testsuite.Report
 	pushed   []registry.Pushed
+	preview  *preview // of a dry run
 	wrote    []output
 	builds   []*share // that ended well
 	shown    bool     // failed steps' output was shown as it came

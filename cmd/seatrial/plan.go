@@ -26,6 +26,7 @@ const (
 	modeTest
 	modeRun
 	modeCheck
+	modePush
 )
 
 // plan is a command line that was understood and checked, before anything is
@@ -46,6 +47,8 @@ type plan struct {
 	indexWanted bool
 	secrets     *secretStore // nil: none
 	call        *call        // what is asked instead of building; nil: nothing
+	saved       *savedSource // what is pushed instead of building; nil: nothing
+	dryRun      bool         // nothing is moved
 
 	resultFile, metadataFile, iidFile, junitFile string
 }
@@ -71,7 +74,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.dockerfile} {
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.dockerfile, p.dry} {
 		if err := step(c); err != nil {
 			return nil, err
 		}

@@ -26,6 +26,7 @@ type shipping struct {
 	begun     chan struct{} // closed by begin, when there is something to push
 	begin     func()
 	stop      func()
+	dry       bool // what would be pushed is told instead
 }
 
 // startShipping connects to the registries, if anything is to be pushed. The
@@ -34,7 +35,7 @@ type shipping struct {
 func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Writer) (*shipping, context.Context, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &shipping{
-		refs: p.refs, uploads: uploads, stop: func() { cancel(nil) },
+		refs: p.refs, uploads: uploads, dry: p.dryRun, stop: func() { cancel(nil) },
 		connected: make(chan struct{}), begun: make(chan struct{}),
 	}
 	s.begin = sync.OnceFunc(func() { close(s.begun) })
@@ -132,8 +133,10 @@ func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shi
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := uploadWatching(ctx, push, image, artifact); err != nil {
-			return err
+		if !s.dry {
+			if err := uploadWatching(ctx, push, image, artifact); err != nil {
+				return err
+			}
 		}
 	}
 	if !d.any() {
@@ -148,6 +151,9 @@ func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *de
 		return nil
 	}
 	out := d.out
+	if s.dry {
+		return s.preview(ctx, artifact, out)
+	}
 	done := d.display.step(fmt.Sprintf("[push] tagging %s", plural(len(s.refs), "reference")))
 	pushed, err := s.push.Commit(ctx, artifact)
 	done(err)

@@ -31,7 +31,7 @@ func (o *outcome) summary(w io.Writer) {
 		if len(o.report.Untested) > 0 {
 			row(w, "", "not tested on "+strings.Join(o.report.Untested, ", ")+" (--test-platform)", "")
 		}
-	} else if o.mode == modeRun {
+	} else if o.mode == modeRun || o.mode == modePush {
 		row(w, "tested", "nothing (--untested)", "")
 	} else if len(o.pushed) > 0 {
 		row(w, "tested", "nothing: seatrial build runs no tests", "")
@@ -46,8 +46,11 @@ func (o *outcome) summary(w io.Writer) {
 		}
 		row(w, "pushed", canonical(p.Reference), what)
 	}
+	if o.preview != nil {
+		o.preview.summarize(w)
+	}
 	var partial *registry.PartialError
-	if o.mode == modeRun && o.err != nil && !errors.As(o.err, &partial) && len(o.pushed) == 0 {
+	if (o.mode == modeRun || o.mode == modePush) && o.err != nil && !errors.As(o.err, &partial) && len(o.pushed) == 0 && o.preview == nil {
 		row(w, "pushed", "nothing: no tag moved", "")
 	}
 	warnOfContexts(w, o.result.Transfers)
@@ -67,6 +70,10 @@ func (o *outcome) summarizeBuild(w io.Writer) {
 	}
 	if o.result.Descriptor.Digest == "" {
 		row(w, "build", "not finished: "+steps, "")
+		return
+	}
+	if o.mode == modePush {
+		row(w, "image", o.result.Descriptor.Digest.String(), "")
 		return
 	}
 	row(w, "built", o.result.Descriptor.Digest.String(), "")
@@ -90,7 +97,7 @@ func (o *outcome) timing() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	parts := make([]string, 0, len(o.phases))
-	for _, want := range []string{"connect", "build", "test", "output", "push"} {
+	for _, want := range []string{"connect", "read", "build", "test", "output", "push"} {
 		for _, p := range o.phases {
 			if p.Name == want {
 				parts = append(parts, fmt.Sprintf("%s %s", p.Name, seconds(p.Duration)))

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/registry"
+)
+
+func pushCommand(std Streams) *cli.Command {
+	return &cli.Command{
+		Name: "push", Usage: "push an image that was written before", ArgsUsage: "LAYOUT_OR_TAR[:TAG|@DIGEST]",
+		Description: "Pushes what -o type=oci or type=docker has written, or docker save: a layout's\n" +
+			"directory, a tar, or - for one on standard input. seatrial test -o and run -o note with\n" +
+			"the image that it passed its tests; any other needs --untested. Every blob is verified\n" +
+			"before anything is sent.\n\n" +
+			"   seatrial test -o type=oci,dest=app.tar .\n" +
+			"   seatrial push app.tar -t registry.example.com/app:1.2",
+		Flags: slices.Concat([]cli.Flag{
+			listFlag(catImage, "tag", "`REFERENCE` to push to; may be repeated, across registries (default: [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest)", "t"),
+			stringFlag(catImage, "image", "`TAG|NAME|DIGEST` of the image, if there are several"),
+			boolFlag(catTest, "untested", "push an image that is not known to have passed any test"),
+			dryRunFlag("tell what would be sent, mounted and tagged, and by whose credentials; move nothing"),
+		}, outputFlags()),
+		Action: func(c *cli.Context) error { return executePush(c, std) },
+	}
+}
+
+// savedSource is what is to be pushed.
+type savedSource struct {
+	path     string
+	image    string // which one; "" for the only one
+	untested bool   // it may be
+}
+
+func executePush(c *cli.Context, std Streams) error {
+	p, err := newPushPlan(c)
+	if err != nil {
+		return err
+	}
+	err = p.execute(c.Context, std)
+	if p.debug {
+		explain(std.Err, err)
+	}
+	return err
+}
+
+func newPushPlan(c *cli.Context) (*plan, error) {
+	if c.NArg() != 1 {
+		return nil, usagef("seatrial push app.tar -t REGISTRY/REPOSITORY:TAG", "one LAYOUT_OR_TAR is expected, not %d", c.NArg())
+	}
+	p := &plan{
+		mode: modePush, outputs: &outputSet{push: true}, dryRun: c.Bool("dry-run"),
+		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
+		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
+	}
+	path, image := splitSaved(c.Args().First())
+	if own := c.String("image"); own != "" {
+		if image != "" && image != own {
+			return nil, usagef("", "--image %q contradicts %q", own, c.Args().First())
+		}
+		image = own
+	}
+	p.saved = &savedSource{path: path, image: image, untested: c.Bool("untested")}
+	for _, step := range []func(*cli.Context) error{p.output, p.files, p.names} {
+		if err := step(c); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// splitSaved divides PATH[:TAG|@DIGEST]. What is there under the whole name is it.
+func splitSaved(arg string) (path, image string) {
+	if arg == stdin {
+		return "/dev/stdin", ""
+	}
+	if _, err := os.Stat(arg); err == nil {
+		return arg, ""
+	}
+	if path, digest, ok := strings.Cut(arg, "@"); ok {
+		return path, digest
+	}
+	if at := strings.LastIndex(arg, ":"); at > strings.LastIndex(arg, "/") {
+		return arg[:at], arg[at+1:]
+	}
+	return arg, ""
+}
+
+// open opens what is to be pushed, and finds the image. Errors are the user's.
+func (s *savedSource) open() (*registry.Saved, registry.SavedImage, error) {
+	saved, err := registry.OpenSaved(s.path)
+	if err != nil {
+		hint := ""
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "seatrial test -o type=oci,dest=FILE writes an image that has passed its tests"
+		}
+		return nil, registry.SavedImage{}, usagef(hint, "%w", err)
+	}
+	img, err := choose(saved.Images(), s.path, s.image)
+	if err == nil && tested(img) == nil && !s.untested {
+		err = usagef("seatrial run and seatrial test note it where -o type=oci or type=docker writes the image; --untested pushes it all the same",
+			"the image in %s is not known to have passed any test", s.path)
+	}
+	if err != nil {
+		return nil, registry.SavedImage{}, errors.Join(err, saved.Close())
+	}
+	return saved, img, nil
+}
+
+// choose finds the image that is wanted among those that there are.
+func choose(images []registry.SavedImage, path, want string) (registry.SavedImage, error) {
+	var found []registry.SavedImage
+	for _, img := range images {
+		if want == "" || img.Digest.String() == want || slices.ContainsFunc(img.Names, func(n string) bool { return sameName(n, want) }) {
+			found = append(found, img)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(images) == 0:
+		return registry.SavedImage{}, usagef("", "there is no image in %s", path)
+	case want == "":
+		return registry.SavedImage{}, usagef("say which with --image, or "+path+":TAG", "%s has %d images: %s", path, len(images), inventoryOf(images))
+	case len(found) == 0:
+		return registry.SavedImage{}, usagef("", "there is no image %q in %s, which has %s", want, path, inventoryOf(images))
+	default:
+		return registry.SavedImage{}, usagef("say which with --image DIGEST", "%d images in %s are called %q: %s", len(found), path, want, inventoryOf(found))
+	}
+}
+
+// sameName compares the name of a saved image with what is wanted: the whole name,
+// where Docker Hub and "latest" may be left out, or the tag alone.
+func sameName(have, want string) bool {
+	if have == want || strings.HasSuffix(have, ":"+want) && !strings.Contains(want, "/") {
+		return true
+	}
+	p := &plan{outputs: &outputSet{}}
+	refs, err := p.references([]string{have, want})
+	return err == nil && strings.ContainsAny(have, "/:") && refs[0].Name() == refs[1].Name()
+}
+
+func inventoryOf(images []registry.SavedImage) string {
+	var list []string
+	for _, img := range images {
+		one := img.Digest.String()
+		if len(img.Names) > 0 {
+			one = strings.Join(img.Names, ", ") + " (" + one + ")"
+		}
+		list = append(list, one)
+	}
+	return strings.Join(list, "; ")
+}

@@ -1,0 +1,13 @@
+package testsuite
+
+// Passed are the tests that were tried, as what they are once Try has returned nil,
+// without what only the builder's record tells of them.
+func (s *Suite) Passed() *Report {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rep := &Report{Untested: s.skipped}
+	for _, r := range s.runs {
+		rep.Cases = append(rep.Cases, Case{Name: r.name, Platform: r.platform, Status: Passed})
+	}
+	return rep
+}
