@@ -32,7 +32,9 @@ type Record struct {
 	mu       sync.Mutex
 	vertices map[digest.Digest]*Vertex
 	warnings []client.VertexWarning
-	news     chan struct{} // closed, and replaced, when something was added
+	news     chan struct{}          // closed, and replaced, when something was added
+	layers   map[digest.Digest]span // of exports, by their vertices
+	slowest  [2]time.Duration       // Compression, of records that were joined
 }
 
 // Warnings are what the build was warned of, each once: by the rules of the
@@ -115,6 +117,9 @@ func (r *Record) Steps() (total, cached int) {
 func JoinRecords(records ...*Record) *Record {
 	joined := &Record{vertices: map[digest.Digest]*Vertex{}}
 	for i, r := range records {
+		if building, compressing := r.Compression(); compressing > joined.slowest[1] {
+			joined.slowest = [2]time.Duration{building, compressing}
+		}
 		r.mu.Lock()
 		for dgst, v := range r.vertices {
 			joined.vertices[digest.Digest(fmt.Sprintf("%d/%s", i, dgst))] = v
@@ -144,6 +149,7 @@ func (r *Record) add(st *client.SolveStatus) {
 			rec.Completed = *v.Completed
 		}
 	}
+	r.addLayers(st)
 	for _, l := range st.Logs {
 		rec := r.vertex(l.Vertex)
 		rec.Log = append(rec.Log, l.Data...)

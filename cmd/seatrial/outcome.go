@@ -16,11 +16,12 @@ import (
 // outcome is what happened: the model that summary, result file and standard
 // output only read, so that they cannot disagree.
 type outcome struct {
-	mode     mode
-	names    []string // the image's, in outputs
-	started  time.Time
-	duration time.Duration
-	err      error
+	mode        mode
+	names       []string // the image's, in outputs
+	compression string   // of layers; "" for the default
+	started     time.Time
+	duration    time.Duration
+	err         error
 
 	builders []*buildkitd.Builder
 	builder  *buildkitd.Builder // the first
@@ -78,6 +79,9 @@ func (o *outcome) built(res *llb.Result) {
 		end = time.Now()
 	}
 	o.add("build", end.Sub(o.solving))
+	if _, compressing := res.Record.Compression(); compressing > 0 {
+		o.add("compress", compressing)
+	}
 }
 
 // syntax says what converted the Dockerfile, if that asked for anything.

@@ -54,6 +54,8 @@ func (o *outcome) summary(w io.Writer) {
 		row(w, "pushed", "nothing: no tag moved", "")
 	}
 	warnOfContexts(w, o.result.Transfers)
+	building, compressing := o.result.Record.Compression()
+	hintAtCompression(w, o.compression, building, compressing)
 	if err := o.result.CacheErr; err != nil {
 		fmt.Fprintf(w, "warning: %s\n", message(err))
 	}
