@@ -58,21 +58,19 @@ func (p *Push) Preview(ctx context.Context, a Artifact) (*Preview, error) {
 	if err := each(ctx, p.byRegistry(), v.group); err != nil {
 		return nil, err
 	}
-	tags, err := p.readTags(ctx, t)
+	tags, err := v.tags(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := &Preview{}
+	out := &Preview{Tags: tags}
 	idle := true
 	for _, d := range p.dests {
 		one := v.found[d.repo.Name()]
 		idle = idle && one.Complete
 		out.Repositories = append(out.Repositories, *one)
 	}
-	for _, g := range tags {
-		one := TagPreview{Reference: g.ref, From: g.before, To: t.root.digest}
-		idle = idle && !one.Moves()
-		out.Tags = append(out.Tags, one)
+	for _, tag := range tags {
+		idle = idle && !tag.Moves()
 	}
 	if idle {
 		return out, nil
@@ -119,6 +117,28 @@ func (v *previewer) group(ctx context.Context, group []*dest) error {
 		}
 	}
 	return g.Wait()
+}
+
+// tags tells what the references name now.
+func (v *previewer) tags(ctx context.Context) ([]TagPreview, error) {
+	p := v.push
+	conns := map[string]*conn{}
+	for _, d := range p.dests {
+		conns[d.repo.Name()] = d.conn
+	}
+	tags := make([]TagPreview, len(p.refs))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, ref := range p.refs {
+		tag := &tags[i]
+		tag.Reference, tag.To = ref, v.tree.root.digest
+		g.Go(func() error {
+			return p.network.retry.do(ctx, func(ctx context.Context) (err error) {
+				tag.From, err = conns[ref.Context().Name()].head(ctx, ref)
+				return err
+			})
+		})
+	}
+	return tags, g.Wait()
 }
 
 func (v *previewer) repository(d *dest) *RepositoryPreview {

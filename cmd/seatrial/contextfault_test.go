@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -28,6 +29,7 @@ func TestContextWithSpecialFiles(t *testing.T) {
 		if err := os.Rename(filepath.Join(project, "sub", "quiet"), filepath.Join(project, "quiet")); err != nil {
 			t.Fatal(err)
 		}
+		devices := makeDevices(t, filepath.Join(project, "sub"))
 		l, err := net.Listen("unix", filepath.Join(project, "socket"))
 		if err != nil {
 			t.Fatal(err)
@@ -35,8 +37,23 @@ func TestContextWithSpecialFiles(t *testing.T) {
 		defer l.Close()
 		c := start(t, w.env(), "run", "-t", w.registry.Host+"/acme/special", "--test", `test "$(find /app | sort | xargs echo)" = "/app /app/.dockerignore /app/Dockerfile /app/sub /app/sub/file"`, project)
 		c.exits(0)
-		c.says(`warning: left out of the build context, being neither file, directory nor link: "socket", "sub/caf\xe9", "sub/fifo"`)
+		c.says(`warning: left out of the build context, being neither file, directory nor link: "socket", "sub/caf\xe9", ` + devices + `"sub/fifo"`)
 	})
+}
+
+// makeDevices makes a block and a character device in dir, if this user may, and
+// returns how a warning names them.
+func makeDevices(t *testing.T, dir string) string {
+	t.Helper()
+	for name, mode := range map[string]uint32{"char": syscall.S_IFCHR, "disk": syscall.S_IFBLK} {
+		switch err := syscall.Mknod(filepath.Join(dir, name), mode|0o644, 1<<8|3); {
+		case errors.Is(err, syscall.EPERM):
+			return ""
+		case err != nil:
+			t.Fatal(err)
+		}
+	}
+	return `"sub/char", "sub/disk", `
 }
 
 func TestContextWithNamesThatAreNotUTF8(t *testing.T) {
