@@ -2,8 +2,10 @@ package llb
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
+	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/session/auth"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"google.golang.org/grpc"
@@ -20,16 +22,19 @@ import (
 // it.
 type pullAuth struct {
 	auth.AuthServer
-	bases *bases
+	bases     *bases
+	creds     authprovider.AuthConfigProvider
+	transport func(registry string) http.RoundTripper // to token servers; nil: BuildKit's own
 }
 
 // newPullAuth returns nil if BuildKit's provider cannot be wrapped.
-func newPullAuth(creds authprovider.AuthConfigProvider, b *bases) *pullAuth {
+func newPullAuth(opt Options, b *bases) *pullAuth {
+	creds := b.scoped(opt.PullCredentials)
 	inner, ok := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: creds}).(auth.AuthServer)
 	if !ok {
 		return nil
 	}
-	return &pullAuth{AuthServer: inner, bases: b}
+	return &pullAuth{AuthServer: inner, bases: b, creds: creds, transport: opt.TokenTransport}
 }
 
 func (p *pullAuth) Register(server *grpc.Server) {
@@ -52,7 +57,35 @@ func (p *pullAuth) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) 
 			return nil, status.Errorf(codes.PermissionDenied, "the builder asked for a token with scope %q; it only ever gets tokens that pull", scope)
 		}
 	}
-	return p.AuthServer.FetchToken(ctx, req)
+	if p.transport == nil {
+		return p.AuthServer.FetchToken(ctx, req)
+	}
+	creds, err := p.creds(ctx, req.Host, req.Scopes, nil)
+	if err != nil {
+		return nil, err
+	}
+	return fetchToken(ctx, creds, p.transport(req.Host), req)
+}
+
+// scoped asks for the credentials of a repository where BuildKit asks for those of a
+// whole registry, which it does for registries that give no tokens: some may be for
+// repositories only. Of those that the build names, the first one counts that has any.
+func (b *bases) scoped(creds authprovider.AuthConfigProvider) authprovider.AuthConfigProvider {
+	return func(ctx context.Context, host string, scopes []string, expired authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
+		found, err := creds(ctx, host, scopes, expired)
+		if err != nil || len(scopes) > 0 {
+			return found, err
+		}
+		for _, path := range b.repositories(host) {
+			if found.Username+found.Password+found.IdentityToken+found.RegistryToken != "" {
+				break
+			}
+			if found, err = creds(ctx, host, []string{"repository:" + path + ":pull"}, expired); err != nil {
+				break
+			}
+		}
+		return found, err
+	}
 }
 
 // grants reads a scope of the token specification, TYPE:NAME:ACTION,ACTION. It may

@@ -19,7 +19,7 @@ func TestPullAuth(t *testing.T) {
 	creds := func(context.Context, string, []string, authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
 		return types.AuthConfig{Username: "captain", Password: "s3cret", RegistryToken: "token"}, nil
 	}
-	p := newPullAuth(creds, b)
+	p := newPullAuth(Options{PullCredentials: creds}, b)
 	b.announce("base.example.com/team/base:1")
 	b.announce("busybox")
 	b.announceCaches(Options{CacheExports: []client.CacheOptionsEntry{{Type: "registry", Attrs: map[string]string{"ref": "cache.example.com/team/cache:main"}}}})

@@ -32,8 +32,8 @@ type Base struct {
 type bases struct {
 	group flightcontrol.CachedGroup[resolved]
 	mu    sync.Mutex
-	hosts map[string]bool
-	any   bool // of hosts
+	hosts map[string][]string // with the repositories that the build names
+	any   bool                // of hosts
 	list  []Base
 
 	caches map[string]bool // repositories, with their host, of exported caches; set once
@@ -46,7 +46,7 @@ type resolved struct {
 }
 
 func newBases() *bases {
-	return &bases{hosts: map[string]bool{}, caches: map[string]bool{}, group: flightcontrol.CachedGroup[resolved]{CacheError: true}}
+	return &bases{hosts: map[string][]string{}, caches: map[string]bool{}, group: flightcontrol.CachedGroup[resolved]{CacheError: true}}
 }
 
 // client is c with image resolution going through b.
@@ -58,7 +58,7 @@ func (b *bases) client(c gateway.Client) gateway.Client {
 func (b *bases) allows(host string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.any || b.hosts[canonicalHost(host)]
+	return b.any || len(b.hosts[canonicalHost(host)]) > 0
 }
 
 // canonicalHost is the host as references name it.
@@ -84,7 +84,17 @@ func (b *bases) announce(ref string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.hosts[reference.Domain(named)] = true
+	host, path := reference.Domain(named), reference.Path(named)
+	if !slices.Contains(b.hosts[host], path) {
+		b.hosts[host] = append(b.hosts[host], path)
+	}
+}
+
+// repositories of the host that the build named so far.
+func (b *bases) repositories(host string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.hosts[canonicalHost(host)])
 }
 
 // announceAny lets every registry see credentials from now on: only the frontend

@@ -34,7 +34,7 @@ func (s *solve) export(ctx context.Context, exports []client.ExportEntry) error 
 	// Steps keep to the other one.
 	opt.SharedSession, opt.SessionPreInitialized = nil, false
 	if s.opt.PullCredentials != nil {
-		if a := newPullAuth(s.opt.PullCredentials, s.bases); a != nil {
+		if a := newPullAuth(s.opt, s.bases); a != nil {
 			opt.Session = append(opt.Session, a) // for base layers that no step has needed
 		}
 	}

@@ -3,6 +3,7 @@ package llb
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +83,9 @@ type Options struct {
 	// a base image from. The daemon gets none for any other host, and no
 	// token that can push. Default: everything is pulled anonymously.
 	PullCredentials authprovider.AuthConfigProvider
+	// TokenTransport is how the token server of a registry is asked for what
+	// the daemon gets. Default: as BuildKit does, with the system's certificates.
+	TokenTransport func(registry string) http.RoundTripper
 	// CacheImports are caches to look into for steps that the daemon has not
 	// run itself, of image and tests. One that cannot be read is passed over.
 	CacheImports []client.CacheOptionsEntry

@@ -20,7 +20,7 @@ func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options
 	}
 	s.Allow(newFileSync(in))
 	if opt.PullCredentials != nil {
-		if a := newPullAuth(opt.PullCredentials, b); a != nil {
+		if a := newPullAuth(opt, b); a != nil {
 			s.Allow(a)
 		}
 	}

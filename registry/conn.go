@@ -19,7 +19,8 @@ import (
 type conn struct {
 	repo      name.Repository
 	scopes    []string
-	anonymous bool // no credentials were found
+	anonymous bool   // no credentials were found
+	source    string // where they were, if the keychain says so
 	wire      *wire
 	transport http.RoundTripper
 	puller    *remote.Puller

@@ -33,6 +33,7 @@ type Error struct {
 	Registry   string // the host
 	Repository string // with the host
 	Anonymous  bool   // no credentials were found for the repository
+	Source     string // where they were found; "" if the keychain does not say
 	Status     int    // of the HTTP answer; 0 if there was none
 	Kind       Kind
 	Err        error
@@ -45,6 +46,9 @@ func (e *Error) Error() string {
 	}
 	if e.Anonymous {
 		return text + " (anonymous: no credentials found for " + e.Registry + ")"
+	}
+	if e.Source != "" {
+		return text + " (with the credentials of " + e.Source + ")"
 	}
 	return text + " (with the credentials found for " + e.Registry + ")"
 }
@@ -88,6 +92,7 @@ func (c *conn) errorf(err error, format string, args ...any) error {
 		Registry:   c.repo.RegistryStr(),
 		Repository: c.repo.String(),
 		Anonymous:  c.anonymous,
+		Source:     c.source,
 		Err:        err,
 	}
 	e.Kind, e.Status = classify(err)

@@ -45,13 +45,22 @@ func newNetwork(keychain authn.Keychain, rt http.RoundTripper, attempts int) *ne
 // dial authenticates at the repository's registry for the scopes.
 func (n *network) dial(ctx context.Context, repo name.Repository, scopes []string) (*conn, error) {
 	c := &conn{repo: repo, scopes: scopes, wire: &wire{inner: n.transport, pause: n.pause}}
+	if hosts, ok := n.transport.(*Hosts); ok {
+		var err error
+		if c.repo, c.wire.inner, err = hosts.reach(repo); err != nil {
+			return nil, err
+		}
+	}
 	auth, err := authn.Resolve(ctx, n.keychain, repo)
 	if err != nil {
 		return nil, c.errorf(err, "finding credentials for %s", repo.RegistryStr())
 	}
 	c.anonymous = auth == authn.Anonymous
+	if from, ok := auth.(interface{ Source() string }); ok {
+		c.source = from.Source()
+	}
 	err = n.retry.do(ctx, func(ctx context.Context) error {
-		c.transport, err = transport.NewWithContext(ctx, repo.Registry, auth, transport.NewUserAgent(c.wire, userAgent), scopes)
+		c.transport, err = transport.NewWithContext(ctx, c.repo.Registry, auth, transport.NewUserAgent(c.wire, userAgent), scopes)
 		return err
 	})
 	if err != nil {

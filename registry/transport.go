@@ -26,7 +26,9 @@ const (
 //
 // It speaks HTTP/1.1 only. Uploads over HTTP/2 wait for the server's flow
 // control window and are 10 to 20 times slower at usual round-trip times.
-func Transport() http.RoundTripper {
+func Transport() http.RoundTripper { return newTransport() }
+
+func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,

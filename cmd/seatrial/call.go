@@ -93,9 +93,7 @@ func (p *plan) ask(ctx context.Context, std Streams) error {
 	}
 	builder := builders[0]
 	defer builder.Close()
-	opt := p.build
-	opt.PullCredentials = pullCredentials()
-	answer, err := llb.Call(ctx, builder.Client, opt, "frontend."+p.call.method)
+	answer, err := llb.Call(ctx, builder.Client, p.build, "frontend."+p.call.method)
 	if err != nil {
 		return p.classify(err, builder, &llb.Record{})
 	}

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/containerd/platforms"
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/frontend/subrequests/lint"
 	"github.com/moby/buildkit/solver/errdefs"
@@ -65,11 +64,9 @@ func (k *checker) registries(ctx context.Context) {
 }
 
 func (k *checker) mayPush(ctx context.Context, repo name.Repository) error {
-	var keychain authn.Keychain = authn.DefaultKeychain
-	if k.plan.debug {
-		keychain = tellingKeychain{keychain, k.stderr}
-	}
-	push, err := registry.NewPush([]name.Reference{repo.Tag(name.DefaultTag)}, registry.Options{Keychain: keychain, Attempts: 2})
+	opt := k.plan.access.pushOptions()
+	opt.Attempts = 2
+	push, err := registry.NewPush([]name.Reference{repo.Tag(name.DefaultTag)}, opt)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func runCommand(std Streams) *cli.Command {
 			"   seatrial run -t registry.example.com/app:1.2 --test ./test.sh .",
 		Flags: slices.Concat(buildFlags(),
 			destinationFlags("to push to; may be repeated, across registries (default: [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest)", "does nothing: run pushes"),
-			imageFlags(), testFlags(), []cli.Flag{boolFlag(catTest, "untested", "push without any test"), dryRunFlag("build and test, and tell what a push would send, mount and tag, and by whose credentials; move nothing, and write no output and no cache")}, builderFlags(), outputFlags(), dockerFlags()),
+			imageFlags(), testFlags(), []cli.Flag{boolFlag(catTest, "untested", "push without any test"), dryRunFlag("build and test, and tell what a push would send, mount and tag, and by whose credentials; move nothing, and write no output and no cache")}, registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeRun) },
 	}
 }
@@ -29,7 +29,7 @@ func buildCommand(std Streams) *cli.Command {
 			"--push give away has not been tested: that is what run and test are for.\n\n" +
 			"   seatrial build -o type=oci,dest=app.tar .",
 		Flags: slices.Concat(buildFlags(), callFlags(), destinationFlags("that names the image, and with --push is pushed to", "push the image, untested"),
-			imageFlags(), builderFlags(), outputFlags(), dockerFlags()),
+			imageFlags(), registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeBuild) },
 	}
 }
@@ -39,7 +39,7 @@ func testCommand(std Streams) *cli.Command {
 		Name: "test", Usage: "build and test; push nothing", ArgsUsage: contextUsage,
 		Description: "Builds the image and runs its tests in it.",
 		Flags: slices.Concat(buildFlags(), destinationFlags("that names the image in outputs", "is refused: run pushes"),
-			imageFlags(), testFlags(), builderFlags(), outputFlags(), dockerFlags()),
+			imageFlags(), testFlags(), registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeTest) },
 	}
 }

@@ -4,21 +4,22 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 
-	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/types"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/moby/buildkit/session/auth/authprovider"
-)
 
-// pullCredentials are those of the docker configuration, for base images.
-func pullCredentials() authprovider.AuthConfigProvider {
-	return authprovider.LoadAuthConfig(config.LoadDefaultConfigFile(io.Discard))
-}
+	"github.com/seatrial/seatrial/registry/credentials"
+)
 
 // tellingKeychain says which credentials it found, never what they are.
 type tellingKeychain struct {
-	authn.Keychain
-	w io.Writer
+	*credentials.Keychain
+	w io.Writer // nil: nobody wants to know
 }
 
 // Resolve implements authn.Keychain.
@@ -28,14 +29,71 @@ func (k tellingKeychain) Resolve(target authn.Resource) (authn.Authenticator, er
 
 // ResolveContext implements authn.ContextKeychain.
 func (k tellingKeychain) ResolveContext(ctx context.Context, target authn.Resource) (authn.Authenticator, error) {
-	auth, err := authn.Resolve(ctx, k.Keychain, target)
-	switch {
+	auth, err := k.Keychain.ResolveContext(ctx, target)
+	if k.w == nil {
+		return auth, err
+	}
+	switch from, ok := auth.(interface{ Source() string }); {
 	case err != nil:
-		fmt.Fprintf(k.w, "debug: credentials for %s: %v\n", target, err)
-	case auth == authn.Anonymous:
-		fmt.Fprintf(k.w, "debug: credentials for %s: none found in %s, going on anonymously\n", target, config.Dir())
+		fmt.Fprintf(k.w, "debug: credentials for %s: %s\n", target, message(err))
+	case ok:
+		fmt.Fprintf(k.w, "debug: credentials for %s: from %s\n", target, from.Source())
 	default:
-		fmt.Fprintf(k.w, "debug: credentials for %s: from the docker configuration in %s\n", target, config.Dir())
+		fmt.Fprintf(k.w, "debug: credentials for %s: none found, going on anonymously\n", target)
 	}
 	return auth, err
+}
+
+// pulling gives the builder what it needs for base images, and remembers from where.
+type pulling struct {
+	keychain *credentials.Keychain
+	mu       sync.Mutex
+	used     map[string]string // the source, by host
+}
+
+// find is an authprovider.AuthConfigProvider.
+func (p *pulling) find(ctx context.Context, host string, scopes []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
+	target := credentials.NewTarget(host, repositoryOf(scopes))
+	found, err := p.keychain.Find(ctx, target)
+	if err != nil {
+		return types.AuthConfig{}, fmt.Errorf("finding credentials for %s: %w", target, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if found == nil {
+		if p.used[target.Host] == "" {
+			p.used[target.Host] = "none found, so it asked anonymously"
+		}
+		return types.AuthConfig{}, nil
+	}
+	p.used[target.Host] = "those of " + found.Source
+	return types.AuthConfig{
+		Username: found.Username, Password: found.Password,
+		IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
+	}, nil
+}
+
+// repositoryOf is the first repository that a scope of the token specification names:
+// repository:NAME:ACTIONS.
+func repositoryOf(scopes []string) string {
+	for _, list := range scopes {
+		for _, scope := range strings.Fields(list) {
+			rest, ok := strings.CutPrefix(scope, "repository:")
+			if i := strings.LastIndexByte(rest, ':'); ok && i > 0 {
+				return rest[:i]
+			}
+		}
+	}
+	return ""
+}
+
+// sources says for each host that the builder asked about what it was given.
+func (p *pulling) sources() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var lines []string
+	for _, host := range slices.Sorted(maps.Keys(p.used)) {
+		lines = append(lines, fmt.Sprintf("the builder's credentials for %s: %s", host, p.used[host]))
+	}
+	return lines
 }

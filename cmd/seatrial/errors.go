@@ -45,6 +45,9 @@ func usagef(hint, format string, args ...any) error {
 type buildError struct {
 	err    error
 	output string // the end of what the failed steps printed
+	// credentials are those that the builder got for pulling: where they are
+	// from, a line for each host that it asked about.
+	credentials []string
 }
 
 func (e *buildError) Error() string { return e.err.Error() }

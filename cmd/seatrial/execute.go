@@ -67,7 +67,7 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 	}
 	stderr := std.Err
 	uploads := &uploads{}
-	ship, ctx, err := p.startShipping(ctx, uploads, stderr)
+	ship, ctx, err := p.startShipping(ctx, uploads)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,6 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 	out.shown = display.showsLogs
 	build := p.build
 	build.Status = display.send
-	build.PullCredentials = pullCredentials()
 	if dir, err := os.UserCacheDir(); err == nil {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
@@ -197,7 +196,7 @@ func (p *plan) classify(err error, builder *buildkitd.Builder, rec *llb.Record) 
 	case errors.As(err, &push), errors.As(err, &output):
 		return err
 	default:
-		failed := &buildError{err: err}
+		failed := &buildError{err: err, credentials: p.access.pulling.sources()}
 		for _, v := range rec.Failed() {
 			failed.output += string(v.Log)
 		}

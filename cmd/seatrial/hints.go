@@ -70,10 +70,16 @@ func pushHints(err error) []string {
 	if !errors.As(err, &e) {
 		return nil
 	}
+	if lines := connectionHints(e); lines != nil {
+		return lines
+	}
 	switch e.Kind {
 	case registry.KindDenied:
 		if e.Anonymous {
-			return []string{fmt.Sprintf("no credentials were found for %s: docker login %s, or point DOCKER_CONFIG to a directory with a config.json", e.Registry, e.Registry)}
+			return []string{fmt.Sprintf("no credentials were found for %s: docker login %s, or --registry-user NAME with --registry-password-stdin", e.Registry, e.Registry)}
+		}
+		if e.Source != "" {
+			return []string{fmt.Sprintf("the credentials of %s were refused, or may not push to %s", e.Source, e.Repository)}
 		}
 		return []string{fmt.Sprintf("the credentials for %s were refused, or may not push to %s", e.Registry, e.Repository)}
 	case registry.KindNoRepository:
@@ -106,7 +112,9 @@ func buildHints(err *buildError) []string {
 	case strings.Contains(text, "denied by policy"):
 		return []string{"the source policy (--source-policy-file, EXPERIMENTAL_BUILDKIT_SOURCE_POLICY) says so"}
 	case strings.Contains(text, "401 Unauthorized"), strings.Contains(text, "authorization failed"), strings.Contains(text, "insufficient_scope"):
-		return []string{"the registry of a base image wants credentials: docker login"}
+		return append([]string{"the registry of a base image wants other credentials: docker login, or --pull-user"}, err.credentials...)
+	case strings.Contains(text, "x509: certificate signed by unknown authority"):
+		return []string{"it is the builder that pulls base images: its buildkitd.toml names the CA, as [registry.\"HOST\"] with ca = [\"FILE\"]"}
 	}
 	return nil
 }

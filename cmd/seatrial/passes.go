@@ -38,7 +38,7 @@ const (
 func (p *plan) recallPasses(ctx context.Context) []llb.Passes {
 	var all []llb.Passes
 	for _, e := range p.build.CacheImports {
-		list, err := readPasses(ctx, e, "src")
+		list, err := readPasses(ctx, e, "src", registry.Options{Keychain: p.access.pulls, Transport: p.access.hosts, Attempts: 1})
 		if err == nil {
 			all = append(all, list...)
 		}
@@ -51,17 +51,19 @@ func (p *plan) keepPasses(ctx context.Context, passed llb.Passes) error {
 	if len(passed.Marks) == 0 {
 		return nil
 	}
+	opt := p.access.pushOptions()
+	opt.Attempts = 2
 	var errs []error
 	for _, e := range p.build.CacheExports {
-		if err := writePasses(ctx, e, passed); err != nil {
+		if err := writePasses(ctx, e, passed, opt); err != nil {
 			errs = append(errs, fmt.Errorf("keeping passed tests beside the cache: %w", err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func writePasses(ctx context.Context, e client.CacheOptionsEntry, passed llb.Passes) error {
-	list, _ := readPasses(ctx, e, "dest") // what is there and no such file is replaced
+func writePasses(ctx context.Context, e client.CacheOptionsEntry, passed llb.Passes, opt registry.Options) error {
+	list, _ := readPasses(ctx, e, "dest", opt) // what is there and no such file is replaced
 	list = slices.DeleteFunc(list, func(p llb.Passes) bool { return p.Image == passed.Image })
 	list = slices.Insert(list, 0, passed)
 	data, err := json.Marshal(list[:min(len(list), maxPasses)])
@@ -76,13 +78,13 @@ func writePasses(ctx context.Context, e client.CacheOptionsEntry, passed llb.Pas
 		if err != nil {
 			return err
 		}
-		return registry.WriteFile(ctx, ref, passesType, data, registry.Options{Attempts: 2})
+		return registry.WriteFile(ctx, ref, passesType, data, opt)
 	}
 	return nil // BuildKit alone can write to the others
 }
 
 // readPasses reads the file beside a cache, whose directory is the attribute dir.
-func readPasses(ctx context.Context, e client.CacheOptionsEntry, dir string) ([]llb.Passes, error) {
+func readPasses(ctx context.Context, e client.CacheOptionsEntry, dir string, opt registry.Options) ([]llb.Passes, error) {
 	var data []byte
 	var err error
 	switch e.Type {
@@ -94,7 +96,7 @@ func readPasses(ctx context.Context, e client.CacheOptionsEntry, dir string) ([]
 	case "registry":
 		var ref name.Reference
 		if ref, err = passesReference(e); err == nil {
-			data, err = registry.ReadFile(ctx, ref, passesType, registry.Options{Attempts: 1})
+			data, err = registry.ReadFile(ctx, ref, passesType, opt)
 		}
 	}
 	if err != nil || len(data) == 0 {

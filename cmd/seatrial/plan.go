@@ -49,6 +49,7 @@ type plan struct {
 	call        *call        // what is asked instead of building; nil: nothing
 	saved       *savedSource // what is pushed instead of building; nil: nothing
 	dryRun      bool         // nothing is moved
+	access      *access
 
 	resultFile, metadataFile, iidFile, junitFile string
 }
@@ -74,7 +75,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.dockerfile, p.dry} {
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.registries, p.dockerfile, p.dry} {
 		if err := step(c); err != nil {
 			return nil, err
 		}

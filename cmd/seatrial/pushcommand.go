@@ -26,7 +26,7 @@ func pushCommand(std Streams) *cli.Command {
 			stringFlag(catImage, "image", "`TAG|NAME|DIGEST` of the image, if there are several"),
 			boolFlag(catTest, "untested", "push an image that is not known to have passed any test"),
 			dryRunFlag("tell what would be sent, mounted and tagged, and by whose credentials; move nothing"),
-		}, outputFlags()),
+		}, registryFlags(), outputFlags()),
 		Action: func(c *cli.Context) error { return executePush(c, std) },
 	}
 }
@@ -67,7 +67,7 @@ func newPushPlan(c *cli.Context) (*plan, error) {
 		image = own
 	}
 	p.saved = &savedSource{path: path, image: image, untested: c.Bool("untested")}
-	for _, step := range []func(*cli.Context) error{p.output, p.files, p.names} {
+	for _, step := range []func(*cli.Context) error{p.output, p.files, p.names, p.registries} {
 		if err := step(c); err != nil {
 			return nil, err
 		}

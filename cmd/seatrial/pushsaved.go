@@ -27,7 +27,7 @@ func (p *plan) pushSaved(ctx context.Context, std Streams, out *outcome) error {
 		return err
 	}
 	uploads := &uploads{display: display}
-	ship, ctx, err := p.startShipping(ctx, uploads, std.Err)
+	ship, ctx, err := p.startShipping(ctx, uploads)
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
@@ -21,6 +19,7 @@ type shipping struct {
 	push      *registry.Push
 	refs      []name.Reference
 	options   registry.Options
+	access    *access
 	uploads   *uploads
 	connected chan struct{} // closed when the connections are there, or the context has ended with why not
 	begun     chan struct{} // closed by begin, when there is something to push
@@ -32,21 +31,18 @@ type shipping struct {
 // startShipping connects to the registries, if anything is to be pushed. The
 // context that it returns ends, with the reason as its cause, if that fails: a
 // long build whose image can go nowhere is better not begun.
-func (p *plan) startShipping(ctx context.Context, uploads *uploads, stderr io.Writer) (*shipping, context.Context, error) {
+func (p *plan) startShipping(ctx context.Context, uploads *uploads) (*shipping, context.Context, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &shipping{
-		refs: p.refs, uploads: uploads, dry: p.dryRun, stop: func() { cancel(nil) },
+		refs: p.refs, access: p.access, uploads: uploads, dry: p.dryRun, stop: func() { cancel(nil) },
 		connected: make(chan struct{}), begun: make(chan struct{}),
 	}
 	s.begin = sync.OnceFunc(func() { close(s.begun) })
 	if !p.outputs.push {
 		return s, ctx, nil
 	}
-	var keychain authn.Keychain = authn.DefaultKeychain
-	if p.debug {
-		keychain = tellingKeychain{keychain, stderr}
-	}
-	s.options = registry.Options{Progress: uploads.progress, Keychain: keychain}
+	s.options = p.access.pushOptions()
+	s.options.Progress = uploads.progress
 	push, err := registry.NewPush(p.refs, s.options)
 	if err != nil {
 		cancel(nil)
@@ -101,6 +97,7 @@ func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *build
 	store = registry.ContentDirs(builder.ContentDirs(), store)
 	artifact, err := registry.Load(ctx, store, image.Descriptor, registry.LoadOptions{
 		Bases: bases(image.Bases), Materialize: image.Materialize,
+		Keychain: s.access.pulls, Transport: s.access.hosts,
 	})
 	if err != nil && s.push == nil {
 		return nil, &outputError{err}

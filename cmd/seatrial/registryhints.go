@@ -1,0 +1,34 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/seatrial/seatrial/registry"
+)
+
+// connectionHints say what can be done if it is the connection that the registry, or
+// we, do not want; nil if it is not.
+func connectionHints(e *registry.Error) []string {
+	var (
+		authority x509.UnknownAuthorityError
+		invalid   *tls.CertificateVerificationError
+		plain     *registry.PlainHTTPError
+		alert     tls.AlertError
+	)
+	switch {
+	case errors.As(e, &authority):
+		return []string{fmt.Sprintf("the certificate of %s is by a CA that is not known here: --registry-ca FILE names it, or put it into /etc/docker/certs.d/%s/ca.crt", e.Registry, e.Registry)}
+	case errors.As(e, &invalid):
+		return []string{fmt.Sprintf("the certificate of %s is not right for it; --insecure-registry %s does not look at it, and nobody knows then who gets the image and the password", e.Registry, e.Registry)}
+	case errors.As(e, &plain), errors.Is(e, http.ErrSchemeMismatch):
+		return []string{fmt.Sprintf("if %s speaks plain HTTP only: --insecure-registry %s; everybody on the way can read the password then", e.Registry, e.Registry)}
+	case errors.As(e, &alert) && strings.Contains(alert.Error(), "certificate"):
+		return []string{fmt.Sprintf("%s wants a client certificate that it knows: put it into a folder that --registry-certs names, as %s/client.cert and %s/client.key", e.Registry, e.Registry, e.Registry)}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/name"
+)
+
+// HostOptions say how registries are reached where the system's certificates and
+// HTTPS do not do. The zero value changes nothing.
+type HostOptions struct {
+	// CAs are PEM files with certificates to trust besides the system's, for
+	// every registry.
+	CAs []string
+	// Insecure are hosts whose certificates are not looked at, and with which
+	// plain HTTP is spoken if HTTPS is not.
+	Insecure []string
+	// CertDirs are folders with a folder for each host, as Docker, Podman and
+	// containerd have them; the first one that has one for the host counts.
+	// Default: none.
+	CertDirs []string
+}
+
+// Hosts is a transport for registries of which each may have certificates of its own.
+// It sends nothing over plain HTTP but to hosts that are insecure, and to loopback.
+type Hosts struct {
+	options  HostOptions
+	cas      *x509.CertPool
+	fallback *hostTransport // for hosts without settings of their own
+
+	mu    sync.Mutex
+	known map[string]*hostTransport
+}
+
+// hostTransport is how one host is reached.
+type hostTransport struct {
+	*http.Transport
+	insecure bool
+}
+
+// PlainHTTPError is a request that would have gone over plain HTTP to a host that is
+// not insecure.
+type PlainHTTPError struct{ Host string }
+
+func (e *PlainHTTPError) Error() string { return "plain HTTP to " + e.Host + " is not allowed" }
+
+// NewHosts reads the CAs. One that cannot be read, or holds no certificate, is an
+// error that names it.
+func NewHosts(opt HostOptions) (*Hosts, error) {
+	h := &Hosts{options: opt, known: map[string]*hostTransport{}}
+	if len(opt.CAs) > 0 {
+		h.cas = systemRoots()
+		if err := addCAs(h.cas, opt.CAs); err != nil {
+			return nil, err
+		}
+	}
+	h.fallback = &hostTransport{Transport: h.transport(&certs{})}
+	return h, nil
+}
+
+// transport has the certificates, besides the CAs for all.
+func (h *Hosts) transport(c *certs) *http.Transport {
+	t := newTransport()
+	t.TLSClientConfig = &tls.Config{RootCAs: h.cas, Certificates: c.pairs, InsecureSkipVerify: c.insecure} //nolint:gosec // for hosts that the user calls insecure
+	if c.roots != nil {
+		t.TLSClientConfig.RootCAs = c.roots
+	}
+	return t
+}
+
+// host is how the host is reached, h.fallback if nothing is said about it.
+func (h *Hosts) host(host string) (*hostTransport, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.known[host]; t != nil {
+		return t, nil
+	}
+	c, err := h.readCerts(host)
+	if err != nil {
+		return nil, err
+	}
+	insecure := slices.ContainsFunc(aliases(host), func(alias string) bool { return slices.Contains(h.options.Insecure, alias) })
+	t := h.fallback
+	if c != nil || insecure {
+		if c == nil {
+			c = &certs{}
+		}
+		c.insecure = c.insecure || insecure
+		t = &hostTransport{Transport: h.transport(c), insecure: insecure || c.plain}
+	}
+	h.known[host] = t
+	return t, nil
+}
+
+// Check reads what there is for the host, of which a push would learn late. What is
+// wrong with a file is an error that names it.
+func (h *Hosts) Check(host string) error {
+	_, err := h.host(host)
+	return err
+}
+
+// RoundTrip implements http.RoundTripper.
+func (h *Hosts) RoundTrip(req *http.Request) (*http.Response, error) {
+	return h.For(req.URL.Host).RoundTrip(req)
+}
+
+// For is the transport to talk to a registry with. Other hosts that it sends us to,
+// such as that of its tokens, are reached as the registry is unless something is said
+// about them.
+func (h *Hosts) For(registry string) http.RoundTripper { return registryTransport{h, registry} }
+
+type registryTransport struct {
+	hosts    *Hosts
+	registry string
+}
+
+func (t registryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	to, err := t.hosts.host(req.URL.Host)
+	if err == nil && to == t.hosts.fallback {
+		to, err = t.hosts.host(t.registry)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if req.URL.Scheme == "http" && !to.insecure && !loopback(req.URL.Hostname()) {
+		return nil, &PlainHTTPError{req.URL.Host}
+	}
+	return to.Transport.RoundTrip(req)
+}
+
+// reach is the repository as one of a registry that may speak plain HTTP, if it may,
+// and the transport to it.
+func (h *Hosts) reach(repo name.Repository) (name.Repository, http.RoundTripper, error) {
+	t, err := h.host(repo.RegistryStr())
+	if err != nil {
+		return repo, nil, fmt.Errorf("reading certificates for %s: %w", repo.RegistryStr(), err)
+	}
+	if t.insecure {
+		if repo, err = name.NewRepository(repo.Name(), name.Insecure); err != nil {
+			return repo, nil, err
+		}
+	}
+	return repo, h.For(repo.RegistryStr()), nil
+}
+
+// aliases are the names of a host.
+func aliases(host string) []string {
+	hub := []string{name.DefaultRegistry, "docker.io", "registry-1.docker.io"}
+	if slices.Contains(hub, host) {
+		return hub
+	}
+	return []string{host}
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
