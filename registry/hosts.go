@@ -36,6 +36,8 @@ type Hosts struct {
 
 	mu    sync.Mutex
 	known map[string]*hostTransport
+
+	downgrades downgrades
 }
 
 // hostTransport is how one host is reached.
@@ -53,7 +55,7 @@ func (e *PlainHTTPError) Error() string { return "plain HTTP to " + e.Host + " i
 // NewHosts reads the CAs. One that cannot be read, or holds no certificate, is an
 // error that names it.
 func NewHosts(opt HostOptions) (*Hosts, error) {
-	h := &Hosts{options: opt, known: map[string]*hostTransport{}}
+	h := &Hosts{options: opt, known: map[string]*hostTransport{}, downgrades: downgrades{tried: map[string]*firstTry{}}}
 	if len(opt.CAs) > 0 {
 		h.cas = systemRoots()
 		if err := addCAs(h.cas, opt.CAs); err != nil {
@@ -128,8 +130,14 @@ func (t registryTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	if req.URL.Scheme == "http" && !to.insecure && !loopback(req.URL.Hostname()) {
+	if req.URL.Scheme == "https" {
+		return t.hosts.downgrades.https(to.Transport, req)
+	}
+	if !to.insecure && !loopback(req.URL.Hostname()) {
 		return nil, &PlainHTTPError{req.URL.Host}
+	}
+	if err := t.hosts.downgrades.allow(req.Context(), req.URL.Host); err != nil {
+		return nil, err
 	}
 	return to.Transport.RoundTrip(req)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
@@ -18,7 +19,7 @@ func connectionHints(e *registry.Error) []string {
 		authority x509.UnknownAuthorityError
 		invalid   *tls.CertificateVerificationError
 		plain     *registry.PlainHTTPError
-		alert     tls.AlertError
+		alert     *net.OpError // an alert of TLS
 	)
 	switch {
 	case errors.As(e, &authority):
@@ -27,7 +28,7 @@ func connectionHints(e *registry.Error) []string {
 		return []string{fmt.Sprintf("the certificate of %s is not right for it; --insecure-registry %s does not look at it, and nobody knows then who gets the image and the password", e.Registry, e.Registry)}
 	case errors.As(e, &plain), errors.Is(e, http.ErrSchemeMismatch):
 		return []string{fmt.Sprintf("if %s speaks plain HTTP only: --insecure-registry %s; everybody on the way can read the password then", e.Registry, e.Registry)}
-	case errors.As(e, &alert) && strings.Contains(alert.Error(), "certificate"):
+	case errors.As(e, &alert) && alert.Op == "remote error" && strings.Contains(alert.Error(), "certificate"):
 		return []string{fmt.Sprintf("%s wants a client certificate that it knows: put it into a folder that --registry-certs names, as %s/client.cert and %s/client.key", e.Registry, e.Registry, e.Registry)}
 	}
 	return nil

@@ -36,7 +36,7 @@ var kinds = []testenv.Kind{testenv.Root, testenv.Rootless}
 // is there under its own name, $REGISTRY and $OTHER are registries, the latter an
 // old one without a referrers API, $FRONTENDS is one that all share, $WEB serves the
 // directory web, $GIT the repositories in the directory git, $BUILDCTL is BuildKit's
-// own client, and BUILDKIT_HOST is set.
+// own client, and BUILDKIT_HOST is set. setUpRegistries has more registries.
 func TestScripts(t *testing.T) {
 	frontends := testenv.StartRegistry(t, testenv.RegistryOptions{})
 	for _, kind := range kinds {
@@ -77,6 +77,7 @@ func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 	e.Setenv("SEATRIAL_BUILD_CONTEXT", "busybox=docker-image://"+first.Host+"/library/busybox")
 	e.Setenv("WEB", testenv.ServeFiles(t, filepath.Join(e.WorkDir, "web")))
 	e.Setenv("GIT", testenv.ServeGit(t, filepath.Join(e.WorkDir, "git")))
+	setUpRegistries(e, t, first.Host)
 	e.Setenv("NONCE", strconv.FormatInt(time.Now().UnixNano(), 36)) // to make a step new to a shared daemon
 }
 

@@ -38,6 +38,10 @@ type RegistryOptions struct {
 	TLS  bool // see Registry.CAFile and Registry.Transport
 	Auth Auth
 
+	// ClientCert is the file of a certificate (see the function) that
+	// clients of a TLS registry must show. Default: they need none.
+	ClientCert string
+
 	// User and Password are the credentials for AuthBasic and AuthToken.
 	// Default "captain" and "s3cret".
 	User, Password string
@@ -139,6 +143,15 @@ func StartRegistry(t testing.TB, opt RegistryOptions) *Registry {
 
 func (r *Registry) startTLS(t testing.TB, dir string) {
 	r.server.EnableHTTP2 = true // so that a client which must not use it can be caught
+	if r.opt.ClientCert != "" {
+		content, err := os.ReadFile(r.opt.ClientCert)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known := x509.NewCertPool()
+		known.AppendCertsFromPEM(content)
+		r.server.TLS = &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: known}
+	}
 	r.server.StartTLS()
 	cert := r.server.Certificate()
 	r.CAFile = filepath.Join(dir, "ca.pem")

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
+	"net/http/httputil"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,21 @@ func ServeGit(t testing.TB, dir string) string {
 			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*",
 		},
 	})
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// StartProxy is an HTTP proxy that takes every host for the one at address, and refuses
+// what is to be encrypted.
+func StartProxy(t testing.TB, address string) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			http.Error(w, "there is no HTTPS", http.StatusBadGateway)
+			return
+		}
+		proxy := httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.Out.URL.Host = address }}
+		proxy.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	return server.URL
 }
