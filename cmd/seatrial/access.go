@@ -47,8 +47,12 @@ func (p *plan) registries(c *cli.Context) error {
 	pulls := credentials.NewKeychain(append([]credentials.Source{pull, both}, sources...)...)
 	p.access = &access{
 		pushing: tellingKeychain{Keychain: push}, pulls: pulls,
-		pulling: &pulling{keychain: pulls, used: map[string]string{}},
+		pulling: &pulling{keychain: pulls, masked: &secretStore{}, used: map[string]string{}},
 	}
+	for _, l := range slices.Concat(both, pull) {
+		maskPassword(p.access.pulling.masked, l.Password)
+	}
+	p.build.Redact = redactBoth(p.build.Redact, p.access.pulling.masked.redact)
 	if p.debug {
 		p.access.pushing = tellingKeychain{push, c.App.ErrWriter}
 	}
@@ -126,4 +130,12 @@ func hostsOf(refs []name.Reference) []string {
 // pushOptions are those of every push.
 func (a *access) pushOptions() registry.Options {
 	return registry.Options{Keychain: a.pushing, Transport: a.hosts}
+}
+
+// redactBoth is both functions in turn; the first may be nil.
+func redactBoth(first, second func([]byte) []byte) func([]byte) []byte {
+	if first == nil {
+		return second
+	}
+	return func(data []byte) []byte { return second(first(data)) }
 }

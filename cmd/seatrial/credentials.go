@@ -47,6 +47,7 @@ func (k tellingKeychain) ResolveContext(ctx context.Context, target authn.Resour
 // pulling gives the builder what it needs for base images, and remembers from where.
 type pulling struct {
 	keychain *credentials.Keychain
+	masked   *secretStore
 	mu       sync.Mutex
 	used     map[string]string // the source, by host
 }
@@ -67,6 +68,9 @@ func (p *pulling) find(ctx context.Context, host string, scopes []string, _ auth
 		return types.AuthConfig{}, nil
 	}
 	p.used[target.Host] = "those of " + found.Source
+	for _, secret := range []string{found.Password, found.IdentityToken, found.RegistryToken} {
+		maskPassword(p.masked, secret)
+	}
 	return types.AuthConfig{
 		Username: found.Username, Password: found.Password,
 		IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
@@ -96,4 +100,15 @@ func (p *pulling) sources() []string {
 		lines = append(lines, fmt.Sprintf("the builder's credentials for %s: %s", host, p.used[host]))
 	}
 	return lines
+}
+
+// minMaskedPassword is the shortest password that is masked. No step is given one, so
+// what a step prints is a password only if somebody put it there, and then hardly a
+// short one that is a word in every log.
+const minMaskedPassword = 8
+
+func maskPassword(s *secretStore, password string) {
+	if len(password) >= minMaskedPassword {
+		s.note([]byte(password))
+	}
 }

@@ -86,7 +86,7 @@ func (f loginFlags) read(c *cli.Context, hosts []string) (credentials.Logins, er
 		}
 		logins = append(logins, credentials.Login{Scope: scope, User: user, Password: f.given, Source: source})
 	}
-	if err := f.readFiles(c, hosts, logins); err != nil {
+	if err := f.readFiles(c, logins); err != nil {
 		return nil, err
 	}
 	for i := range logins {
@@ -109,7 +109,7 @@ func (f loginFlags) remedy(scope string) string {
 }
 
 // readFiles gives each login the password from its file.
-func (f loginFlags) readFiles(c *cli.Context, hosts []string, logins credentials.Logins) error {
+func (f loginFlags) readFiles(c *cli.Context, logins credentials.Logins) error {
 	for _, v := range c.StringSlice(f.files) {
 		scope, file, scoped := strings.Cut(v, "=")
 		of := func(l credentials.Login) bool { return l.Scope == scope }

@@ -45,7 +45,7 @@ func (p *plan) references(names []string) ([]name.Reference, error) {
 	var refs []name.Reference
 	for _, t := range names {
 		if at := strings.LastIndex(t, "@"); at >= 0 && !strings.HasPrefix(t[at:], "@sha") {
-			return nil, usagef("credentials come from docker login", "a reference has no user name or password: …%s", t[at:])
+			return nil, usagef("--registry-user NAME says who pushes, with --registry-password-stdin; docker login does, too", "a reference has no user name or password: …%s", t[at:])
 		}
 		ref, err := name.ParseReference(t, opts...)
 		if err != nil {
