@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/session/auth"
@@ -25,6 +26,7 @@ type pullAuth struct {
 	bases     *bases
 	creds     authprovider.AuthConfigProvider
 	transport func(registry string) http.RoundTripper // to token servers; nil: BuildKit's own
+	trusted   sync.Map                                // hosts and token servers that are theirs
 }
 
 // newPullAuth returns nil if BuildKit's provider cannot be wrapped.
@@ -63,6 +65,14 @@ func (p *pullAuth) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) 
 	creds, err := p.creds(ctx, req.Host, req.Scopes, nil)
 	if err != nil {
 		return nil, err
+	}
+	if key := req.Host + " " + req.Realm; creds.Password+creds.IdentityToken != "" {
+		if _, ok := p.trusted.Load(key); !ok {
+			if err := trustRealm(ctx, p.transport(req.Host), req.Host, req.Realm); err != nil {
+				return nil, err
+			}
+			p.trusted.Store(key, true)
+		}
 	}
 	return fetchToken(ctx, creds, p.transport(req.Host), req)
 }

@@ -16,9 +16,10 @@ import (
 // tokenLifetime is that of a token that does not say, in seconds; the specification's.
 const tokenLifetime = 60
 
-// fetchToken is FetchToken of BuildKit's provider through a transport of ours: theirs
-// takes certificates for hosts that are known beforehand only, and puts them into the
-// client that all of BuildKit uses.
+// fetchToken asks a token server that is trusted with the credentials. It is FetchToken
+// of BuildKit's provider through a transport of ours: theirs takes certificates for
+// hosts that are known beforehand only, and puts them into the client that all of
+// BuildKit uses.
 func fetchToken(ctx context.Context, creds types.AuthConfig, transport http.RoundTripper, req *auth.FetchTokenRequest) (*auth.FetchTokenResponse, error) {
 	if creds.RegistryToken != "" {
 		return tokenResponse(creds.RegistryToken, 0, 0), nil
@@ -32,9 +33,6 @@ func fetchToken(ctx context.Context, creds types.AuthConfig, transport http.Roun
 	}
 	client := &http.Client{Transport: transport}
 	if opt.Secret != "" {
-		if err := trustRealm(ctx, transport, req.Host, req.Realm); err != nil {
-			return nil, err
-		}
 		client.CheckRedirect = noRedirect
 		resp, err := retryhandler.WithRetry(ctx, nil, func(ctx context.Context) (*authutil.OAuthTokenResponse, error) {
 			return authutil.FetchTokenWithOAuth(ctx, client, nil, "buildkit-client", opt)

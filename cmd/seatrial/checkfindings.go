@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -96,7 +97,11 @@ func (k *checker) inspected(ins *llb.Inspection) {
 	}
 	for _, m := range ins.Missing {
 		if m.Kind != llb.MissingPlatform || m.Stage == "" {
-			k.add(missing(m, ins.Workers))
+			f := missing(m, ins.Workers)
+			if m.Kind == llb.MissingImage && denied(m.Err) {
+				f.fix = strings.Join(append([]string{f.fix}, k.plan.access.pulling.sources()...), "\n")
+			}
+			k.add(f)
 		} else if k.plan.suite.Tested(m.Platform) {
 			k.add(untestable(m.Stage, m.Name, m.Source, ins.Workers))
 		}
@@ -176,26 +181,28 @@ func platformNames(list []ocispecs.Platform) []string {
 
 // imageFix guesses why an image cannot be had.
 func imageFix(m llb.Missing) string {
-	text := strings.ToLower(m.Err.Error())
-	has := func(parts ...string) bool {
-		for _, part := range parts {
-			if strings.Contains(text, part) {
-				return true
-			}
-		}
-		return false
-	}
 	host := m.Name
 	if ref, err := name.ParseReference(m.Name); err == nil {
 		host = ref.Context().RegistryStr()
 	}
 	switch {
-	case has("no match for platform"):
+	case mentions(m.Err, "no match for platform"):
 		return "name an image that is there for the platform, or other platforms with --platform"
-	case has("401", "403", "authorization", "denied", "insufficient_scope"):
+	case denied(m.Err):
 		return fmt.Sprintf("docker login %s; or is the name wrong? Many registries answer so for what is not there", host)
-	case has("not found"):
+	case mentions(m.Err, "not found"):
 		return "is the name right? --build-context NAME=VALUE puts something else in its place"
 	}
 	return fmt.Sprintf("is %s the right registry, and can the builder reach it?", host)
+}
+
+// denied tells whether a registry wanted other credentials, as far as the builder's
+// words tell.
+func denied(err error) bool {
+	return mentions(err, "401", "403", "authorization", "denied", "insufficient_scope")
+}
+
+func mentions(err error, parts ...string) bool {
+	text := strings.ToLower(err.Error())
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
 }
