@@ -76,13 +76,13 @@ refuse() {
 
 imports() {
 	local library
-	refuse registry '^github.com/moby/buildkit/client(/|$)' 'knows no BuildKit client'
-	refuse registry "^$module/(llb|testsuite|cmd)(/|$)" 'stands alone'
+	refuse registry/... '^github.com/moby/buildkit/client(/|$)' 'knows no BuildKit client'
+	refuse registry/... "^$module/(llb|testsuite|cmd)(/|$)" 'stands alone'
 	refuse llb "^$module/(registry|testsuite|cmd)(/|$)" 'stands alone'
 	refuse testsuite/... "^$module/(registry|cmd)(/|$)" 'knows only llb'
 	refuse llb '^github.com/google/go-containerregistry(/|$)' 'does not push'
 	refuse testsuite/... '^github.com/google/go-containerregistry(/|$)' 'does not push'
-	for library in llb registry testsuite/...; do
+	for library in llb registry/... testsuite/...; do
 		refuse "$library" '^github.com/urfave/cli(/|$)' 'has no command line'
 	done
 }
