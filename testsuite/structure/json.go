@@ -5,9 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // readJSON reads JSON into the nodes that YAML is read into, with their positions.
@@ -16,23 +15,13 @@ import (
 func readJSON(name string, data []byte) (*yaml.Node, error) {
 	r := &jsonReader{data: data, dec: json.NewDecoder(bytes.NewReader(data))}
 	r.dec.UseNumber()
-	root, err := r.value()
-	if err == nil {
-		if _, err = r.dec.Token(); errors.Is(err, io.EOF) {
-			return root, nil
-		}
-		err = errors.New("there is something after the end of the document")
-	}
-	offset := r.dec.InputOffset()
+	err := json.Unmarshal(data, &json.RawMessage{}) // checks all of it
 	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax):
-		offset = max(0, syntax.Offset-1)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		offset, err = int64(len(data)), errors.New("the file ends too early")
+	if errors.As(err, &syntax) {
+		line, column := r.position(max(0, syntax.Offset-1))
+		return nil, &Error{name, line, column, err.Error()}
 	}
-	line, column := r.position(offset)
-	return nil, &Error{name, line, column, err.Error()}
+	return r.value()
 }
 
 type jsonReader struct {

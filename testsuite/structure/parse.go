@@ -8,28 +8,23 @@ import (
 	"io"
 	"path"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Error is something wrong in a file of structure tests.
 type Error struct {
 	// File is its name as it was given.
 	File string
-	// Line and Column are where, from 1. Column is 0 if it is not known.
+	// Line and Column are where, from 1.
 	Line, Column int
 	// Message is what.
 	Message string
 }
 
 func (e *Error) Error() string {
-	if e.Column == 0 {
-		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
-	}
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 
@@ -113,16 +108,12 @@ func (d *document) read(data []byte) (err error) {
 	return nil
 }
 
-var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): `)
-
-// syntaxError takes the line out of a parser's message.
+// syntaxError says where a parser of YAML gave up.
 func (d *document) syntaxError(err error) *Error {
-	msg, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		line, _ = strconv.Atoi(m[1])
-		msg = strings.TrimPrefix(err.Error(), m[0])
+	if at := (*yaml.LoadError)(nil); errors.As(err, &at) && at.Mark.Line > 0 {
+		return &Error{d.name, at.Mark.Line, at.Mark.Column, at.Message}
 	}
-	return &Error{d.name, line, 0, msg}
+	return &Error{d.name, 1, 1, err.Error()}
 }
 
 // decode notes all errors, and returns nil if there are any.

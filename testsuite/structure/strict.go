@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/util/suggest"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // check holds a node against the Go type that it is to be decoded into, whose keys
@@ -126,7 +126,7 @@ func nearest(key string, known map[string]reflect.Type) string {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	if k, ok := suggest.Search(key, keys, false); ok {
+	if k, ok := suggest.Search(key, keys, true); ok {
 		return fmt.Sprintf("; did you mean %q?", k)
 	}
 	return "; there are " + strings.Join(keys, ", ")
