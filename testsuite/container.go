@@ -60,21 +60,28 @@ func output(name string, stdout, stderr *capture, err error) (structure.Output, 
 		return out, fmt.Errorf("%s printed more than %d MiB", name, maxOutput>>20)
 	case err == nil:
 		return out, nil
-	case !errors.As(err, &exit) || exit.ExitCode == gatewaypb.UnknownExitStatus:
+	case !errors.As(err, &exit) || exit.ExitCode == gatewaypb.UnknownExitStatus && exit.Error() != exited255:
 		return out, fmt.Errorf("running %s: %w", name, err)
-	case notStarted(stderr.buf.String()):
+	case notStarted(name, stderr.buf.String()):
 		return out, fmt.Errorf("starting %s: %s", name, strings.TrimSpace(stderr.buf.String()))
 	}
 	out.ExitCode = int(exit.ExitCode)
 	return out, nil
 }
 
+// exited255 is what the daemon says of a command that exited with the code that it
+// also has for one of which it does not know how it ended.
+const exited255 = "exit code: 255"
+
 // notStarted recognises what runc and crun say of a command that they could not
-// start: for the daemon it then ran, and exited with 1. A missing interpreter is such
-// a case.
-func notStarted(stderr string) bool {
-	for _, prefix := range []string{"runc run failed: ", "runc exec failed: ", "crun: ", "OCI runtime exec failed: "} {
-		if strings.HasPrefix(stderr, prefix) && strings.Count(strings.TrimSpace(stderr), "\n") == 0 {
+// start: for the daemon it then ran, and exited with 1. One whose interpreter is
+// missing is such a command.
+func notStarted(name, stderr string) bool {
+	if strings.Count(strings.TrimSpace(stderr), "\n") > 0 {
+		return false
+	}
+	for _, prefix := range []string{"runc run failed: ", "exec " + name + ": ", "crun: "} {
+		if strings.HasPrefix(stderr, prefix) {
 			return true
 		}
 	}
