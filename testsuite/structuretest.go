@@ -17,6 +17,7 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite/junit"
 	"github.com/seatrial/seatrial/testsuite/structure"
 )
 
@@ -159,4 +160,21 @@ func (noFiles) ReadFile(_ context.Context, req gateway.ReadRequest) ([]byte, err
 
 func (noFiles) StatFile(context.Context, gateway.StatRequest) (*fstypes.Stat, error) {
 	return &fstypes.Stat{Path: "/", Mode: uint32(fs.ModeDir | 0o755)}, nil
+}
+
+// structureReport is the results as cases, for what is made of reports. The name is
+// that of the file.
+func structureReport(name string, results []structure.Result) *junit.Report {
+	suite := junit.Suite{Name: name}
+	for _, res := range results {
+		c := junit.Case{
+			Name: res.Name, Class: name, File: name, Time: res.Duration, Status: junit.Passed,
+			Stdout: string(res.Stdout), Stderr: string(res.Stderr),
+		}
+		if !res.Pass {
+			c.Status, c.Message = junit.Failed, strings.Join(res.Errors, "\n")
+		}
+		suite.Cases = append(suite.Cases, c)
+	}
+	return &junit.Report{Suites: []junit.Suite{suite}}
 }

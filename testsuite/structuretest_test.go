@@ -8,6 +8,7 @@ import (
 
 	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite/junit"
 	"github.com/seatrial/seatrial/testsuite/structure"
 )
 
@@ -158,4 +159,18 @@ metadataTest: {labels: [{key: a, value: b}]}
 			`Command Test: f | command "sh" is not in PATH (/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin); the image has no shell either`,
 			"File Existence Test: none", "File Existence Test: root", "Metadata Test")
 	})
+}
+
+func TestStructureReport(t *testing.T) {
+	rep := structureReport("s.yaml", []structure.Result{
+		{Name: "Metadata Test", Pass: true},
+		{Name: "Command Test: x", Errors: []string{"exit code 1, expected 0", "no"}, Stdout: []byte("out"), Stderr: []byte("err")},
+	})
+	if rep.Count(junit.Passed) != 1 || rep.Count(junit.Failed) != 1 {
+		t.Fatalf("%+v, want one passed and one failed", rep)
+	}
+	c := rep.Cases()[1]
+	if c.Name != "Command Test: x" || c.Message != "exit code 1, expected 0\nno" || c.Stdout != "out" || c.Stderr != "err" || c.File != "s.yaml" {
+		t.Errorf("case = %+v", c)
+	}
 }

@@ -42,7 +42,6 @@ func (t FileExistenceTest) compare(name string, st *fstypes.Stat, res *Result) {
 	if have := mode(st).String(); t.Permissions != "" && t.Permissions != have {
 		res.failf("%s has the permissions %s, expected %s", name, have, t.Permissions)
 	}
-	// An unset bit of all is "any"; any other has a bit of its own.
 	bits := map[string]fs.FileMode{"owner": 0o100, "group": 0o010, "other": 0o001, "any": 0o111}
 	if by := t.IsExecutableBy; by != "" && mode(st)&bits[by] == 0 {
 		res.failf("%s is not executable by %s: it has the permissions %s", name, by, mode(st))

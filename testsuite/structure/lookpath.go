@@ -23,7 +23,7 @@ func LookPath(ctx context.Context, files Files, name, dir string, env []string) 
 		}
 		return nil
 	}
-	dirs, _ := lookup(env, "PATH")
+	dirs := lookup(env, "PATH")
 	for _, in := range strings.Split(dirs, ":") {
 		if !path.IsAbs(in) {
 			in = path.Join("/", dir, in)

@@ -69,6 +69,8 @@ type document struct {
 	json bool
 	root *yaml.Node
 	errs []*Error
+
+	merging []*yaml.Node // what check is inside of, for "<<"
 }
 
 func (d *document) fail(at *yaml.Node, format string, args ...any) {

@@ -16,6 +16,8 @@ func TestDetect(t *testing.T) {
 		"services: {}\nschemaVersion: 2.0.0\n": false,
 		"":                                     false,
 		"- a\n":                                false,
+		"a: &a {<<: *a}\n":                     false,
+		"&a\na: b\n<<: *a\n":                   false,
 	} {
 		if got := Detect([]byte(data)); got != want {
 			t.Errorf("Detect(%q) = %t, want %t", data, got, want)
@@ -58,6 +60,7 @@ func TestParseErrors(t *testing.T) {
 		{"merged keys", "s.yaml", v2 + "commandTests:\n- &a\n  name: x\n  command: y\n  nope: 1\n- <<: *a\n", []string{
 			`s.yaml:6:3: unknown key "nope" in commandTests[0]; `, `s.yaml:6:3: unknown key "nope" in commandTests[1]; `,
 		}},
+		{"what has itself in it", "s.yaml", v2 + "metadataTest: &m\n  user: x\n  <<: *m\n", []string{`s.yaml:2:15: "<<" in metadataTest: it has itself in it`}},
 		{"values", "s.yaml", v2 + `commandTests:
 - command: ''
   setup: [[]]
@@ -97,10 +100,20 @@ containerRunOptions:
 			"s.yaml:6:17: containerRunOptions.capabilities is not supported: ",
 			"s.yaml:7:15: containerRunOptions.bindMounts is not supported: ",
 		}},
+	} {
+		t.Run(test.name, func(t *testing.T) { expectErrors(t, test.file, test.data, test.want) })
+	}
+}
+
+func TestParseErrorsOfJSON(t *testing.T) {
+	for _, test := range []struct {
+		name, file, data string
+		want             []string // lines
+	}{
 		{"JSON syntax", "s.json", "{\"schemaVersion\": \"2.0.0\",\n  \"a\": }\n", []string{"s.json:2:8: invalid character '}' looking for beginning of value"}},
 		{"JSON that ends", "s.json", "{\"schemaVersion\": \"2.0.0\",\n", []string{"s.json:1:27: unexpected end of JSON input"}},
 		{"JSON and more", "s.json", "{}\n{}\n", []string{"s.json:2:1: invalid character '{' after top-level value"}},
-		{"YAML is no JSON", "s.json", v2, []string{"s.json:1:1: invalid character 's' looking for beginning of value"}},
+		{"YAML is no JSON", "s.json", "schemaVersion: '2.0.0'\n", []string{"s.json:1:1: invalid character 's' looking for beginning of value"}},
 		{"JSON keys", "s.json", "{\n  \"schemaVersion\": \"2.0.0\",\n  \"commandTests\": [\n    {\"name\": \"x\", \"comand\": 1, \"exitCode\": \"1\"},\n    {\"name\": 3, \"command\": \"y\"}]}\n", []string{
 			`s.json:4:19: unknown key "comand" in commandTests[0]; did you mean "command"?`,
 			`s.json:4:44: commandTests[0].exitCode: want a whole number, have "1"`,
@@ -110,21 +123,25 @@ containerRunOptions:
 			"s.json:1:51: fileExistenceTests[0] has no shouldExist: ",
 		}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			_, err := Parse(test.file, []byte(test.data))
-			if err == nil {
-				t.Fatal("Parse() = nil, want an error")
-			}
-			lines := strings.Split(err.Error(), "\n")
-			if len(lines) != len(test.want) {
-				t.Fatalf("Parse() =\n%v\nwant\n%s", err, strings.Join(test.want, "\n"))
-			}
-			for i, line := range lines {
-				if !strings.HasPrefix(line, test.want[i]) {
-					t.Errorf("Parse() says %q, want %q", line, test.want[i])
-				}
-			}
-		})
+		t.Run(test.name, func(t *testing.T) { expectErrors(t, test.file, test.data, test.want) })
+	}
+}
+
+// expectErrors holds the lines of Parse's error against how they should begin.
+func expectErrors(t *testing.T, file, data string, want []string) {
+	t.Helper()
+	_, err := Parse(file, []byte(data))
+	if err == nil {
+		t.Fatal("Parse() = nil, want an error")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("Parse() =\n%v\nwant\n%s", err, strings.Join(want, "\n"))
+	}
+	for i, line := range lines {
+		if !strings.HasPrefix(line, want[i]) {
+			t.Errorf("Parse() says %q, want %q", line, want[i])
+		}
 	}
 }
 

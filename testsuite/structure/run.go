@@ -152,19 +152,17 @@ func expand(vars []EnvVar, env []string) []string {
 }
 
 func substitute(s string, env []string) string {
-	return os.Expand(s, func(name string) string {
-		value, _ := lookup(env, name)
-		return value
-	})
+	return os.Expand(s, func(name string) string { return lookup(env, name) })
 }
 
-func lookup(env []string, name string) (string, bool) {
+// lookup is the value of a variable, "" if it is not set.
+func lookup(env []string, name string) string {
 	for _, v := range slices.Backward(env) {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value, true
+			return value
 		}
 	}
-	return "", false
+	return ""
 }
 
 // merge is env with other variables added, or put in the place of those that it has.

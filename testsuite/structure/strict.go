@@ -88,7 +88,14 @@ func (d *document) checkKeys(n *yaml.Node, known map[string]reflect.Type, where 
 
 // checkMerge is for the mappings that "<<" adds.
 func (d *document) checkMerge(n *yaml.Node, known map[string]reflect.Type, where string) {
-	switch n = resolve(n); n.Kind {
+	n = resolve(n)
+	if slices.Contains(d.merging, n) {
+		d.fail(n, `"<<"%s: it has itself in it`, in(where))
+		return
+	}
+	d.merging = append(d.merging, n)
+	defer func() { d.merging = d.merging[:len(d.merging)-1] }()
+	switch n.Kind {
 	case yaml.MappingNode:
 		d.checkKeys(n, known, where)
 	case yaml.SequenceNode:

@@ -75,15 +75,26 @@ const maxLinks = 40
 // lstat finds what is called name, without following it if it is a symbolic link,
 // unless it ends in a slash. It returns its path without links.
 func (t *tree) lstat(ctx context.Context, name string) (*fstypes.Stat, string, error) {
-	return t.walk(ctx, name, strings.HasSuffix(name, "/"))
+	if strings.HasSuffix(name, "/") {
+		return t.walk(ctx, name, followed)
+	}
+	return t.walk(ctx, name, kept)
 }
 
 // stat finds what is called name, following symbolic links.
 func (t *tree) stat(ctx context.Context, name string) (*fstypes.Stat, string, error) {
-	return t.walk(ctx, name, true)
+	return t.walk(ctx, name, followed)
 }
 
-func (t *tree) walk(ctx context.Context, name string, follow bool) (*fstypes.Stat, string, error) {
+// lastLink is what becomes of a symbolic link at the end of a path.
+type lastLink int
+
+const (
+	kept lastLink = iota
+	followed
+)
+
+func (t *tree) walk(ctx context.Context, name string, last lastLink) (*fstypes.Stat, string, error) {
 	rest := split(name)
 	links := 0
 	at, st := "/", (*fstypes.Stat)(nil) // nil is the root
@@ -108,7 +119,7 @@ func (t *tree) walk(ctx context.Context, name string, follow bool) (*fstypes.Sta
 		if next == nil {
 			return nil, "", errNotExist
 		}
-		if mode(next)&fs.ModeSymlink != 0 && (follow || len(rest) > 0) {
+		if mode(next)&fs.ModeSymlink != 0 && (last == followed || len(rest) > 0) {
 			if links++; links > maxLinks {
 				return nil, "", errLoop
 			}
