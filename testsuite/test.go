@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Test is one thing to try on the image. Exactly one of Stage, Command and Args
-// says what.
+// Test is one thing to try on the image. Exactly one of Stage, Command, Args and
+// Start says what.
 type Test struct {
 	// Name is what the test is called in output and reports. Default: the
 	// stage's name, or the command.
@@ -22,9 +22,14 @@ type Test struct {
 	Command string
 	// Args is a command that needs no shell.
 	Args []string
+	// Start is a container as docker run starts it.
+	Start *Start
 
 	// From is where a command runs. Default: in the built image.
 	From Source
+	// Platform is that of From, as linux/arm64. Default: that of the image
+	// under test.
+	Platform string
 	// Env is added to the image's environment.
 	Env map[string]string
 	// Workdir is the command's working directory. Default: the image's.
@@ -32,6 +37,10 @@ type Test struct {
 	// User is the command's user, as NAME[:GROUP] or UID[:GID]. Default: the
 	// image's.
 	User string
+	// Hostname is what the test calls itself. Default: what the builder chooses.
+	Hostname string
+	// Hosts are more names that the test knows, with their addresses.
+	Hosts map[string]string
 	// Network is NetworkDefault, NetworkNone or NetworkHost. Default: that
 	// of the build's RUN instructions; none for a test with services.
 	Network string
@@ -45,6 +54,9 @@ type Test struct {
 	CPUs float64
 	// Services run beside the command, which reaches them by their names.
 	Services []Service
+	// DependsOn are those of Services that the command waits for, and until
+	// when. Default: all of them, Healthy.
+	DependsOn []Dependency
 
 	// Reports are paths and patterns (*, ?, [a-z], ** for any directories) of
 	// files and directories that are brought back, whether the test passes or
@@ -58,6 +70,16 @@ type Test struct {
 	// Shards is how many times the command runs, side by side, each with its
 	// SHARD_INDEX (from 0) and SHARD_TOTAL in the environment. Default 1.
 	Shards int
+}
+
+// Start is the entrypoint and command of a container. The zero value is those of the
+// image.
+type Start struct {
+	// Entrypoint replaces the image's, and then its command is not used. An
+	// empty, non-nil one clears it.
+	Entrypoint []string
+	// Args replaces the image's command. An empty, non-nil one clears it.
+	Args []string
 }
 
 // The networks of a test.
@@ -76,18 +98,39 @@ type Source struct {
 	Image string
 	// Context is the build context. It can be mounted, and not run in.
 	Context bool
+	// Build is an image that is built beside the one under test.
+	Build *Build
+}
+
+// Build is how an image is built.
+type Build struct {
+	// Context is a directory of this machine, absolute, or a URL.
+	Context string
+	// Dockerfile is the path of the file, absolute if Context is a directory,
+	// relative to Context if it is a URL. Default: Dockerfile in Context.
+	Dockerfile string
+	// Inline is the text of the Dockerfile, instead of a file.
+	Inline string
+	// Target is a stage. Default: the last one.
+	Target string
+	// Args are build arguments.
+	Args map[string]string
 }
 
 // MountType is a kind of mount.
 type MountType string
 
-// The kinds of mounts, as RUN --mount has them.
+// The kinds of mounts, as RUN --mount has them, and volumes.
 const (
 	MountBind   MountType = "bind" // the default
 	MountCache  MountType = "cache"
 	MountTmpfs  MountType = "tmpfs"
 	MountSecret MountType = "secret"
 	MountSSH    MountType = "ssh"
+	// MountVolume is a directory that begins with what the image has at
+	// Target. The test and its services that mount the same ID share it; with
+	// no ID it is one's own. It ends with the test.
+	MountVolume MountType = "volume"
 )
 
 // Mount is one thing that a test sees beside its own filesystem.
@@ -101,8 +144,11 @@ type Mount struct {
 	Path string
 	// ReadOnly refuses writes.
 	ReadOnly bool
-	// ID names a cache (default: the target), a secret or an SSH agent
-	// (default: "default").
+	// Text is the content of a file at Target, instead of From and Path. It
+	// is not for secrets: it is in the cache's key. "" is no file.
+	Text string
+	// ID names a cache (default: the target), a volume, a secret or an SSH
+	// agent (default: "default").
 	ID string
 	// Env is the variable that has a secret, instead of a file.
 	Env string
