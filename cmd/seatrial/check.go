@@ -79,6 +79,9 @@ func (k *checker) add(f finding) {
 
 func (k *checker) check(ctx context.Context) error {
 	have := k.source()
+	for _, f := range k.plan.warned {
+		k.add(f)
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() { k.registries(ctx) })
 	err := k.builders(ctx, have)

@@ -31,6 +31,11 @@ func withoutSecrets(info *pb.SourceInfo) *pb.SourceInfo {
 	if info == nil {
 		return nil
 	}
+	if isYAML(info.Filename) {
+		masked := info.CloneVT()
+		masked.Data = []byte(withoutYAMLSecrets(string(info.Data)))
+		return masked
+	}
 	lines := strings.Split(string(info.Data), "\n")
 	inside, secret := false, false // of the instruction that a line may go on with
 	for i, line := range lines {

@@ -26,3 +26,24 @@ func TestWithoutSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestWithoutYAMLSecrets(t *testing.T) {
+	for in, want := range map[string]string{
+		"a: b":                          "a: b",
+		"services:\n  sut:":             "services:\n  sut:",
+		"secrets:\n  - one":             "secrets:\n  - one",
+		"  API_TOKEN: value":            "  API_TOKEN: ***",
+		"  - DB_PASSWORD=value":         "  - DB_PASSWORD=***",
+		"  \"password\" : value":        "  \"password\" : ***",
+		"env: {A: b, KEY: value}":       "env: {A: b, KEY: ***",
+		"key: |\n  one\n\n  two\nb: c":  "key: ***\n  ***\n\n  ***\nb: c",
+		"key: one\n  two\nb: c":         "key: ***\n  ***\nb: c",
+		"url: postgres://me:value@db/x": "url: postgres://xxxxx@db/x",
+		"command: test --token=value x": "command: test --token=***",
+	} {
+		info := &pb.SourceInfo{Filename: "a.test.yml", Data: []byte(in)}
+		if got := string(withoutSecrets(info).Data); got != want {
+			t.Errorf("withoutSecrets(%q) = %q, want %q", in, got, want)
+		}
+	}
+}

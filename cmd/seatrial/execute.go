@@ -40,7 +40,7 @@ func execute(c *cli.Context, std Streams, m mode) error {
 }
 
 func (p *plan) execute(ctx context.Context, std Streams) error {
-	out := &outcome{mode: p.mode, names: p.imageNames(), compression: p.build.ExportAttrs[string(exptypes.OptKeyLayerCompression)], started: time.Now()}
+	out := &outcome{mode: p.mode, names: p.imageNames(), noted: p.warned, compression: p.build.ExportAttrs[string(exptypes.OptKeyLayerCompression)], started: time.Now()}
 	err := p.work(ctx, std, out)
 	out.finish(err)
 	if line := out.syntax(); p.debug && line != "" {

@@ -17,8 +17,9 @@ import (
 // output only read, so that they cannot disagree.
 type outcome struct {
 	mode        mode
-	names       []string // the image's, in outputs
-	compression string   // of layers; "" for the default
+	names       []string  // the image's, in outputs
+	noted       []finding // before the build
+	compression string    // of layers; "" for the default
 	started     time.Time
 	duration    time.Duration
 	err         error

@@ -50,6 +50,8 @@ type plan struct {
 	saved       *savedSource // what is pushed instead of building; nil: nothing
 	dryRun      bool         // nothing is moved
 	access      *access
+	found       bool // the suite's tests are files that were found, not named
+	warned      []finding
 
 	resultFile, metadataFile, iidFile, junitFile string
 }
@@ -75,7 +77,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.registries, p.dockerfile, p.dry} {
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.registries, p.testFiles, p.dockerfile, p.dry} {
 		if err := step(c); err != nil {
 			return nil, err
 		}
@@ -230,6 +232,9 @@ func (p *plan) stages(suite *testsuite.Suite, have []string) ([]string, error) {
 	if suite == nil {
 		_, err := (&testsuite.Suite{Target: p.build.Target, Tests: []testsuite.Test{{Command: "true"}}}).Stages(have)
 		return nil, stageError(err)
+	}
+	if stage := (testsuite.Test{Stage: testsuite.DetectedStage}); p.found && hasTestStage(have, p.build.Target) && suite.Tests[0].Stage != stage.Stage {
+		suite.Tests = slices.Insert(suite.Tests, 0, stage)
 	}
 	want, err := suite.Stages(have)
 	return want, stageError(err)

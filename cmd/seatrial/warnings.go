@@ -13,12 +13,12 @@ const (
 	manyWarnings = 20
 )
 
-// warnings are what the build was warned of.
+// warnings are what the build was warned of, and what was noted before it.
 func (o *outcome) warnings() []finding {
+	out := slices.Clone(o.noted)
 	if o.result == nil {
-		return nil
+		return out
 	}
-	var out []finding
 	for _, w := range o.result.Record.Warnings() {
 		out = append(out, newWarning(w))
 	}

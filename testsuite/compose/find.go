@@ -10,8 +10,9 @@ import (
 )
 
 // Find returns the test files in a directory, which is the Dockerfile's, in the order
-// of their names: *.test.yml and *-test.yml, or .yaml. Of the latter, which others use
-// too, those that have no services are passed over, and of both container-structure-test's.
+// of their names: *.test.yml and *-test.yml, or .yaml. Files called *-test that have no
+// services, and nothing of Compose in their names, are others', and passed over; so are
+// container-structure-test's.
 func Find(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir) // sorted
 	if err != nil {
@@ -35,15 +36,15 @@ func Find(dir string) ([]string, error) {
 	return out, nil
 }
 
-// testName tells whether a file is to be looked at, and whether it is Docker Hub's
-// own name for a test.
+// testName tells whether a file is to be looked at, and whether its name leaves no
+// doubt of what it is.
 func testName(name string) (sure, ok bool) {
 	base, ok := strings.CutSuffix(name, ".yml")
 	if !ok {
 		base, ok = strings.CutSuffix(name, ".yaml")
 	}
-	sure = strings.HasSuffix(base, ".test")
-	return sure, ok && (sure || strings.HasSuffix(base, "-test"))
+	sure = strings.HasSuffix(base, ".test") || strings.HasPrefix(base, "docker-compose") || strings.HasPrefix(base, "compose")
+	return sure, ok && (strings.HasSuffix(base, ".test") || strings.HasSuffix(base, "-test"))
 }
 
 // Detect tells a Compose file from other YAML: it has services, or, as the oldest had

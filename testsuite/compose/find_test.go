@@ -20,6 +20,7 @@ func TestFind(t *testing.T) {
 		"broken.test.yml":                "services: [\n",
 		"docker-compose-test.yml":        "sut:\n  build: .\n",
 		"a-test.yaml":                    sut,
+		"docker-compose.ci-test.yml":     "services: [\n",
 		"k8s-test.yml":                   "apiVersion: v1\n",
 		"image.test.yml":                 "schemaVersion: 2.0.0\n",
 		"docker-compose.yml":             sut,
@@ -34,7 +35,7 @@ func TestFind(t *testing.T) {
 	for i := range got {
 		got[i] = filepath.Base(got[i])
 	}
-	want := []string{"a-test.yaml", "b.test.yaml", "broken.test.yml", "docker-compose-test.yml", "docker-compose.test.yml"}
+	want := []string{"a-test.yaml", "b.test.yaml", "broken.test.yml", "docker-compose-test.yml", "docker-compose.ci-test.yml", "docker-compose.test.yml"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("Find() = %q, %v, want %q", got, err, want)
 	}

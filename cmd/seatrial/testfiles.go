@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite"
+	"github.com/seatrial/seatrial/testsuite/compose"
+)
+
+// testFiles reads the files that are tests: those named, or, if no test is named at
+// all, those beside the Dockerfile. The names of the image must be known.
+func (p *plan) testFiles(c *cli.Context) error {
+	if p.suite == nil {
+		return nil
+	}
+	files := c.StringSlice("test-file")
+	if len(files)+len(p.suite.Tests) == 0 {
+		found, err := p.findTestFiles()
+		if err != nil {
+			return err
+		}
+		files, p.found = found, len(found) > 0
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	opt := p.composeOptions(c)
+	for _, file := range files {
+		err := p.composeFile(c, file, opt)
+		if err != nil && p.mode != modeCheck {
+			return err
+		}
+		if err != nil { // what else there is to find is not kept back
+			p.warned = append(p.warned, findingOf("tests", err))
+			p.suite.Tests = append(p.suite.Tests, testsuite.Test{Name: file, Start: &testsuite.Start{}})
+		}
+	}
+	p.warnOfHooks()
+	return nil
+}
+
+func (p *plan) composeFile(c *cli.Context, file string, opt compose.Options) error {
+	f, err := compose.Load(c.Context, file, opt)
+	if err != nil {
+		return composeError(err)
+	}
+	for _, w := range f.Warnings {
+		p.warned = append(p.warned, finding{message: w.Msg, fix: w.Hint, source: sourceOf(w)})
+	}
+	return usagef("name other tests: --test 'COMMAND' or --test-stage STAGE", "%s: this seatrial cannot run Compose test files yet", file)
+}
+
+// composeError shows the lines of a Compose file.
+func composeError(err error) error {
+	var e *compose.Error
+	if !errors.As(err, &e) {
+		return usagef("paths are looked for from where seatrial runs", "--test-file: %w", err)
+	}
+	if src := sourceOf(e.Finding); src != nil {
+		err = errdefs.WithSource(err, src)
+	}
+	return usagef(strings.ReplaceAll(e.Hint, "\n", "\n  "), "%w", err)
+}
+
+// sourceOf is the line of a Compose file, nil if none is to blame.
+func sourceOf(f compose.Finding) *errdefs.Source {
+	data, err := os.ReadFile(f.File)
+	if err != nil || f.Line == 0 {
+		return nil
+	}
+	at := &pb.Position{Line: int32(f.Line)} //nolint:gosec // a file that was parsed has fewer lines
+	return &errdefs.Source{Info: &pb.SourceInfo{Filename: f.File, Data: data}, Ranges: []*pb.Range{{Start: at, End: at}}}
+}
+
+// dockerfileDir is where the Dockerfile is, "" if that is no directory of this machine.
+func (p *plan) dockerfileDir() string {
+	dir := p.contextDir()
+	if p.build.Dockerfile != "" && p.build.Dockerfile != stdin && !llb.IsRemote(p.build.Dockerfile) {
+		dir = filepath.Dir(p.build.Dockerfile)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
+}
+
+// contextDir is the build context, "" if it is no directory of this machine.
+func (p *plan) contextDir() string {
+	dir := p.build.Context
+	if info, err := os.Stat(dir); dir == stdin || llb.IsRemote(dir) || err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
+}
+
+func (p *plan) findTestFiles() ([]string, error) {
+	dir := p.dockerfileDir()
+	if dir == "" || p.contextDir() == "" {
+		return nil, nil
+	}
+	return compose.Find(dir)
+}
+
+func (p *plan) composeOptions(c *cli.Context) compose.Options {
+	opt := compose.Options{ContextDir: p.contextDir(), Target: p.build.Target, BuildArgs: p.build.BuildArgs}
+	hub := gitHub(c.Context, opt.ContextDir, os.LookupEnv)
+	if p.build.Dockerfile != stdin && !llb.IsRemote(p.build.Dockerfile) {
+		opt.Dockerfile = p.build.Dockerfile
+	}
+	hub.Dockerfile = "Dockerfile"
+	if rel, err := filepath.Rel(opt.ContextDir, opt.Dockerfile); err == nil && opt.Dockerfile != "" {
+		hub.Dockerfile = rel
+	}
+	for _, ref := range p.refs {
+		opt.Names = append(opt.Names, ref.Name())
+		if tag, ok := ref.(name.Tag); ok && hub.Name == "" {
+			hub.Name = tag.Name()
+		}
+	}
+	opt.Env = compose.HubEnv(hub)
+	maps.Copy(opt.Env, environ(os.Environ()))
+	return opt
+}
+
+// environ is a list of NAME=VALUE.
+func environ(list []string) map[string]string {
+	out := map[string]string{}
+	for _, e := range list {
+		if k, v, ok := strings.Cut(e, "="); ok && k != "" {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// hasTestStage tells whether a stage is a test by its name, and not the image.
+func hasTestStage(have []string, target string) bool {
+	i := slices.IndexFunc(have, func(s string) bool { return strings.EqualFold(s, testsuite.DetectedStage) })
+	if i < 0 || target == "" {
+		return i >= 0 && i < len(have)-1
+	}
+	return !strings.EqualFold(target, testsuite.DetectedStage)
+}
+
+// warnOfHooks is for those who come from Docker Hub.
+func (p *plan) warnOfHooks() {
+	if text := compose.HooksWarning(compose.Hooks(p.dockerfileDir())); text != "" {
+		p.warned = append(p.warned, finding{message: text})
+	}
+}
