@@ -35,6 +35,8 @@ var bad = []struct {
 	{"interpolation", 4, 5, "invalid interpolation format for services.sut.command", "a variable is ${NAME}; a $ that is none "},
 	{"interval", 8, 7, "'services[db].healthcheck.interval' time: invalid duration \"often\"", "a time looks like"},
 	{"key", 4, 5, "services.sut.comand is not a key of Compose", "look for a typing error; keys of one's o"},
+	{"include-map", 1, 1, "`include` must be a list, got missing.yml", ""},
+	{"null", 0, 0, "a value is missing, or not of Compose's kind (interface conversion: interface {} is nil, not string)", "look for a key with nothing"},
 	{"list", 1, 1, "this is not a Compose file: a mapping is expected", "a test looks like this:\n  services:\n    "},
 	{"neither", 5, 3, "the service db has neither image nor build", "add `image: NAME`, or `build: .` for the"},
 	{"noservices", 1, 1, "there are no services", "a test looks like this:\n  services:\n    "},

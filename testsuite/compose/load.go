@@ -136,9 +136,20 @@ func (d *document) load(ctx context.Context, opt Options, how ...func(*loader.Op
 			TypeCastMapping: o.Interpolate.TypeCastMapping,
 		}
 	})
-	project, err := loader.LoadWithContext(ctx, details, how...)
+	project, err := read(ctx, details, how)
 	if err != nil {
 		return nil, d.place(err, abs)
 	}
 	return project, nil
+}
+
+// read has compose-go read the files. It takes some values for granted, like the target
+// of a mount, and goes down if they are null.
+func read(ctx context.Context, details types.ConfigDetails, how []func(*loader.Options)) (p *types.Project, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("a value is missing, or not of Compose's kind (%v)", r)
+		}
+	}()
+	return loader.LoadWithContext(ctx, details, how...)
 }

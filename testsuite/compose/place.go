@@ -16,7 +16,8 @@ import (
 
 var (
 	pathInError      = regexp.MustCompile(`\b(?:services|networks|volumes|secrets|configs|include)(?:\.[\w-]+|\[[\w-]+\])+`)
-	topInError       = regexp.MustCompile(`^(\w+) must be`)
+	topInError       = regexp.MustCompile("^`?(\\w+)`? must be")
+	validating       = regexp.MustCompile(`^validating \S+: `)
 	serviceInError   = regexp.MustCompile(`\bservice "?([\w.-]+)"?`)
 	undefinedInError = regexp.MustCompile(`undefined (volume|network|secret|config) ([\w.-]+)`)
 	quotedInError    = regexp.MustCompile(`'([^']+)' not allowed`)
@@ -42,6 +43,8 @@ func (d *document) place(err error, abs string) *Error {
 	case strings.HasSuffix(text, " false schema"):
 		text = strings.TrimSuffix(text, " false schema") + " is not a key of Compose"
 		hint = "look for a typing error; keys of one's own begin with x-"
+	case strings.HasPrefix(text, "a value is missing"):
+		hint = "look for a key with nothing, or null, behind it"
 	case strings.Contains(text, "invalid duration"):
 		hint = "a time looks like 10s or 1m30s"
 	case strings.HasPrefix(text, "services.sut must"), strings.HasPrefix(text, "services must"):
@@ -79,7 +82,7 @@ func naming(n *yaml.Node, name string) *yaml.Node {
 func (d *document) plain(text, abs string) string {
 	text = strings.ReplaceAll(text, abs, d.file)
 	text = strings.ReplaceAll(text, filepath.Dir(abs)+string(filepath.Separator), "")
-	text = strings.TrimPrefix(text, "validating "+d.file+": ")
+	text = validating.ReplaceAllString(text, "")
 	text = strings.TrimPrefix(text, "error while interpolating ")
 	text = strings.TrimPrefix(text, "decoding failed due to the following error(s):\n\n")
 	text = strings.TrimSuffix(text, ": invalid compose project")
