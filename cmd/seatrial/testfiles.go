@@ -56,7 +56,7 @@ func (p *plan) composeFile(c *cli.Context, file string, opt compose.Options) err
 		return composeError(err)
 	}
 	for _, w := range f.Warnings {
-		p.warned = append(p.warned, finding{message: w.Msg, fix: w.Hint, source: sourceOf(w)})
+		p.warned = append(p.warned, finding{message: w.Msg, fix: w.Hint, source: composeSource(w)})
 	}
 	return usagef("name other tests: --test 'COMMAND' or --test-stage STAGE", "%s: this seatrial cannot run Compose test files yet", file)
 }
@@ -67,14 +67,14 @@ func composeError(err error) error {
 	if !errors.As(err, &e) {
 		return usagef("paths are looked for from where seatrial runs", "--test-file: %w", err)
 	}
-	if src := sourceOf(e.Finding); src != nil {
+	if src := composeSource(e.Finding); src != nil {
 		err = errdefs.WithSource(err, src)
 	}
 	return usagef(strings.ReplaceAll(e.Hint, "\n", "\n  "), "%w", err)
 }
 
-// sourceOf is the line of a Compose file, nil if none is to blame.
-func sourceOf(f compose.Finding) *errdefs.Source {
+// composeSource is the line of a Compose file, nil if none is to blame.
+func composeSource(f compose.Finding) *errdefs.Source {
 	data, err := os.ReadFile(f.File)
 	if err != nil || f.Line == 0 {
 		return nil
