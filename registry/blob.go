@@ -21,6 +21,7 @@ type blobUpload struct {
 	from     *name.Repository // of the same registry, to mount it from; nil for none
 	open     func() (io.ReadCloser, error)
 	transfer *transfer
+	broke    bool // the last try ended without an answer
 }
 
 // upload brings a blob into the repository unless it is there: by mounting it, or
@@ -145,6 +146,11 @@ func (c *conn) do(ctx context.Context, method string, u *url.URL, body *blobUplo
 		req.GetBody = body.open
 		req.ContentLength = body.size
 		req.Header.Set("Content-Type", "application/octet-stream")
+		if body.broke {
+			// A proxy that takes no body of this size says so and hangs up, and
+			// whoever is still sending sees a broken connection only.
+			req.Header.Set("Expect", "100-continue")
+		}
 		if body.size == 0 {
 			_ = req.Body.Close()
 			req.Body = http.NoBody // otherwise 0 would mean "unknown"

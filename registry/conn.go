@@ -70,34 +70,42 @@ func (c *conn) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
 
 // head tells which manifest a tag or digest names. It is the zero Hash if that
 // is none, or if the registry does not say.
+func (c *conn) head(ctx context.Context, ref name.Reference) (v1.Hash, error) {
+	got, _, err := c.look(ctx, ref)
+	return got, err
+}
+
+// look is head with the status of the answer.
 //
 // remote.Head would fail where the registry only forgot a header, and on the
 // 403 that some answer for what is absent.
-func (c *conn) head(ctx context.Context, ref name.Reference) (v1.Hash, error) {
+func (c *conn) look(ctx context.Context, ref name.Reference) (v1.Hash, int, error) {
 	resp, err := c.send(ctx, http.MethodHead, ref, http.Header{"Accept": {acceptable}}, nil)
 	if err != nil {
-		return v1.Hash{}, c.errorf(err, "looking for %s", ref)
+		return v1.Hash{}, 0, c.errorf(err, "looking for %s", ref)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusForbidden {
-		return v1.Hash{}, nil
+		return v1.Hash{}, resp.StatusCode, nil
 	}
 	if err := transport.CheckError(resp, http.StatusOK); err != nil {
-		return v1.Hash{}, c.errorf(err, "looking for %s", ref)
+		return v1.Hash{}, resp.StatusCode, c.errorf(err, "looking for %s", ref)
 	}
 	if got, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); err == nil {
-		return got, nil
+		return got, resp.StatusCode, nil
 	}
 	if d, ok := ref.(name.Digest); ok {
-		return v1.NewHash(d.DigestStr())
+		got, err := v1.NewHash(d.DigestStr())
+		return got, resp.StatusCode, err
 	}
-	return v1.Hash{}, nil
+	return v1.Hash{}, resp.StatusCode, nil
 }
 
-// digest tells which manifest a tag names, by reading it if the registry does not
-// say. That the tag is not there is an error.
-func (c *conn) digest(ctx context.Context, ref name.Reference) (v1.Hash, error) {
-	if got, err := c.head(ctx, ref); err != nil || got != (v1.Hash{}) {
+// named tells which manifest a tag names, by reading it if the registry does not
+// say. It is the zero Hash for a tag that is not there.
+func (c *conn) named(ctx context.Context, ref name.Reference) (v1.Hash, error) {
+	got, status, err := c.look(ctx, ref)
+	if err != nil || got != (v1.Hash{}) || status == http.StatusNotFound {
 		return got, err
 	}
 	d, err := c.puller.Get(ctx, ref)

@@ -23,6 +23,8 @@ const (
 	KindDenied                   // 401 or 403: other credentials, or more rights
 	KindNoRepository             // the repository does not exist and is not created by a push
 	KindUnreachable              // no connection: the name, the network, or the registry
+	KindTooLarge                 // 413: the registry, or a proxy before it, takes no request of that size
+	KindFull                     // no room, or no more of it for us
 )
 
 // Error is a failure of a registry. Its text names the repository or reference,
@@ -114,10 +116,18 @@ func classify(err error) (Kind, int) {
 
 func classifyAnswer(answer *transport.Error) Kind {
 	for _, d := range answer.Errors {
-		switch d.Code {
-		case transport.NameUnknownErrorCode:
+		if d.Code == transport.NameUnknownErrorCode {
 			return KindNoRepository
-		case transport.DeniedErrorCode, transport.UnauthorizedErrorCode:
+		}
+	}
+	switch {
+	case full(answer):
+		return KindFull // Harbor says 403 or 412 of a quota
+	case answer.StatusCode == http.StatusRequestEntityTooLarge:
+		return KindTooLarge
+	}
+	for _, d := range answer.Errors {
+		if d.Code == transport.DeniedErrorCode || d.Code == transport.UnauthorizedErrorCode {
 			return KindDenied
 		}
 	}

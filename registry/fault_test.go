@@ -141,7 +141,7 @@ func TestErrorKinds(t *testing.T) {
 	}{
 		{closed, registry.KindUnreachable, 0},
 		{unknown, registry.KindNoRepository, 404},
-		{tooLarge, registry.KindOther, 413},
+		{tooLarge, registry.KindTooLarge, 413},
 	} {
 		err := newPush(t, registry.Options{Attempts: 1}, tc.reg.Host+"/app:1").Upload(t.Context(), a)
 		var got *registry.Error

@@ -68,7 +68,7 @@ func NewHosts(opt HostOptions) (*Hosts, error) {
 
 // transport has the certificates, besides the CAs for all.
 func (h *Hosts) transport(c *certs) *http.Transport {
-	t := newTransport()
+	t := newTransport(defaultLimits())
 	t.TLSClientConfig = &tls.Config{RootCAs: h.cas, Certificates: c.pairs, InsecureSkipVerify: c.insecure} //nolint:gosec // for hosts that the user calls insecure
 	if c.roots != nil {
 		t.TLSClientConfig.RootCAs = c.roots

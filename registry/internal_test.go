@@ -41,6 +41,7 @@ func TestRetryAfter(t *testing.T) {
 	}{
 		{"", 0},
 		{"5", 5 * time.Second},
+		{"99999999999", maxRetryAfter},
 		{"Sun, 01 Nov 2026 12:00:30 GMT", 30 * time.Second},
 		{"soon", 0},
 	} {
@@ -95,9 +96,14 @@ func TestPassing(t *testing.T) {
 		{answer(401), false},
 		{answer(403, transport.DeniedErrorCode), false},
 		{answer(507), false},
+		{answer(413), false},
+		{&transport.Error{StatusCode: 500, Errors: []transport.Diagnostic{{Code: "UNKNOWN", Detail: "write: disk quota exceeded"}}}, false},
 		{fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), true},
 		{syscall.ECONNRESET, true},
-		{&net.DNSError{IsNotFound: true}, false},
+		{&net.DNSError{IsNotFound: true}, true},
+		{&net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}, true},
+		{&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, false},
+		{&net.OpError{Op: "dial", Err: &net.AddrError{Err: "missing port"}}, false},
 		{&net.DNSError{IsTemporary: true}, true},
 		{ErrBlobMissing, false},
 		{context.Canceled, false},
@@ -158,7 +164,7 @@ func TestStallConn(t *testing.T) {
 		want error
 	}{{100, nil}, {70, os.ErrDeadlineExceeded}} {
 		c := &slowConn{most: tc.most}
-		n, err := stallConn{c}.Write(bytes.Repeat([]byte("x"), 100))
+		n, err := stallConn{c, defaultLimits()}.Write(bytes.Repeat([]byte("x"), 100))
 		if !errors.Is(err, tc.want) || n != tc.most || len(c.took) != tc.most {
 			t.Errorf("Write() to a connection that takes %d bytes = %d, %v, want %v", tc.most, n, err, tc.want)
 		}

@@ -37,7 +37,7 @@ func newNetwork(keychain authn.Keychain, rt http.RoundTripper, attempts int) *ne
 	return &network{
 		keychain:  keychain,
 		transport: rt,
-		retry:     retrier{attempts: attempts, first: 500 * time.Millisecond},
+		retry:     retrier{attempts: attempts, first: firstBackoff},
 		pause:     &pause{until: map[string]time.Time{}},
 	}
 }
@@ -59,7 +59,7 @@ func (n *network) dial(ctx context.Context, repo name.Repository, scopes []strin
 	if from, ok := auth.(interface{ Source() string }); ok {
 		c.source = from.Source()
 	}
-	err = n.retry.do(ctx, func(ctx context.Context) error {
+	err = n.retry.atMost(contactAttempts).do(ctx, func(ctx context.Context) error {
 		c.transport, err = transport.NewWithContext(ctx, c.repo.Registry, auth, transport.NewUserAgent(c.wire, userAgent), scopes)
 		return err
 	})

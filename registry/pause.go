@@ -36,19 +36,24 @@ func (p *pause) note(resp *http.Response) {
 	}
 }
 
-// wait returns when the host may be asked again, or ctx ends.
+// wait returns when the host may be asked again, or ctx ends. What the host asks
+// for meanwhile counts as well.
 func (p *pause) wait(ctx context.Context, host string) error {
-	p.mu.Lock()
-	until := p.until[host]
-	p.mu.Unlock()
-	return sleep(ctx, time.Until(until))
+	for {
+		p.mu.Lock()
+		left := time.Until(p.until[host])
+		p.mu.Unlock()
+		if err := sleep(ctx, left); err != nil || left <= 0 {
+			return err
+		}
+	}
 }
 
 // retryAfter reads the header's two forms, seconds and date. It is 0 for
 // anything else.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil {
-		return time.Duration(seconds) * time.Second
+		return time.Duration(min(seconds, int(maxRetryAfter/time.Second))) * time.Second
 	}
 	if date, err := http.ParseTime(header); err == nil {
 		return date.Sub(now)

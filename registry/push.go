@@ -29,8 +29,14 @@ type Options struct {
 	Jobs int
 
 	// Attempts is how often a request or upload is tried when the reason for
-	// its failure may pass. Default 5, in about 10 seconds.
+	// its failure may pass. Default 8, which wait for half a minute on average,
+	// and 5 for connecting and for what fails by a time limit.
 	Attempts int
+
+	// Verify asks every registry for every blob and manifest, even those that
+	// were there, before tags move; what is missing is sent. Default false: a
+	// manifest that is there stands for all that it refers to.
+	Verify bool
 
 	// Progress is told how the blobs get on. It is called from several
 	// goroutines and holds them up until it returns. Default nil.
@@ -44,6 +50,7 @@ type Push struct {
 	dests    []*dest // in the order of refs
 	network  *network
 	jobs     int
+	verify   bool
 	progress func(Progress)
 }
 
@@ -66,6 +73,7 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 	p := &Push{
 		network:  newNetwork(opt.Keychain, opt.Transport, opt.Attempts),
 		jobs:     opt.Jobs,
+		verify:   opt.Verify,
 		progress: opt.Progress,
 	}
 	if p.jobs <= 0 {

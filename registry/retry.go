@@ -15,16 +15,34 @@ import (
 )
 
 const (
-	defaultAttempts = 5
-	maxBackoff      = 30 * time.Second
+	// defaultAttempts wait for half a minute on average and a minute at most,
+	// which is longer than a registry takes to restart.
+	defaultAttempts = 8
+
+	// contactAttempts is for the first request to a registry, when nothing is
+	// lost yet and a name may just be mistyped.
+	contactAttempts = 5
+
+	// slowAttempts is for failures that have cost a minute or two each.
+	slowAttempts = 5
+
+	firstBackoff = 500 * time.Millisecond
+	maxBackoff   = 30 * time.Second
 )
 
-// retrier repeats what failed for a reason that may pass.
-// go-containerregistry's own repetition is switched off: it sleeps on when the
-// context has ended, and gives up on errors that do pass.
+// retrier repeats what failed for a reason that may pass, after a random part of
+// a wait that doubles ("full jitter"): workers that failed together do not come
+// back together. go-containerregistry's own repetition is switched off: it sleeps
+// on when the context has ended, and gives up on errors that do pass.
 type retrier struct {
 	attempts int
 	first    time.Duration // the longest first wait; it doubles from there
+}
+
+// atMost is the same with fewer attempts.
+func (r retrier) atMost(attempts int) retrier {
+	r.attempts = min(r.attempts, attempts)
+	return r
 }
 
 func (r retrier) do(ctx context.Context, f func(ctx context.Context) error) error {
@@ -40,11 +58,10 @@ func (r retrier) do(ctx context.Context, f func(ctx context.Context) error) erro
 		if ctx.Err() != nil || attempt >= r.attempts || !passing(err) {
 			return err
 		}
-		// A timeout has already cost minutes; a second one will not be the last.
-		if timeout(err) && attempt >= 2 {
+		if attempt >= slowAttempts && timeout(err) {
 			return err
 		}
-		if sleep(ctx, wait/2+rand.N(wait/2+1)) != nil {
+		if sleep(ctx, rand.N(wait+1)) != nil {
 			return err
 		}
 		wait = min(2*wait, maxBackoff)
@@ -60,19 +77,34 @@ func passing(err error) bool {
 	if errors.As(err, &answer) {
 		return passingAnswer(answer)
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return dns.IsTemporary || dns.IsTimeout
+	if errors.Is(err, errTagElsewhere) {
+		return true // until the registry's caches have heard of it
 	}
-	for _, target := range []error{
-		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
-		syscall.EPIPE, syscall.ECONNRESET, syscall.ECONNREFUSED,
-	} {
+	for _, target := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET} {
 		if errors.Is(err, target) {
 			return true
 		}
 	}
-	return timeout(err)
+	return passingNetwork(err) || timeout(err)
+}
+
+// passingNetwork tells whether a connection could not be made, or broke, for a
+// reason that may pass. A name that nobody knows is one: resolvers say so, too,
+// while they restart.
+func passingNetwork(err error) bool {
+	var address *net.AddrError
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &address):
+		return false
+	case errors.As(err, &dns):
+		return true
+	case errors.As(err, &op):
+		// The others are TLS alerts: the two sides do not agree on something.
+		return op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "read" || op.Op == "write"
+	}
+	return false
 }
 
 func passingAnswer(answer *transport.Error) bool {
@@ -85,12 +117,29 @@ func passingAnswer(answer *transport.Error) bool {
 	switch answer.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, 499: // 499: nginx, the client closed the request
 		return true
-	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported, http.StatusInsufficientStorage:
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
 		return false
 	}
-	// A full disk is a 500 of the usual registry. Sending the layer again and
-	// again does not empty it.
-	return answer.StatusCode >= 500 && !strings.Contains(answer.Error(), "no space left")
+	return answer.StatusCode >= 500 && !full(answer)
+}
+
+// full tells whether a registry has no room. For the usual one, which says it in
+// passing, a full disk is a 500; sending the layer again and again does not
+// empty it.
+func full(answer *transport.Error) bool {
+	switch answer.StatusCode {
+	case http.StatusInsufficientStorage:
+		return true
+	case http.StatusTooManyRequests:
+		return false // that quota is one of requests, and fills up again
+	}
+	text := strings.ToLower(answer.Error())
+	for _, sign := range []string{"no space left", "quota exceeded", "exceeded quota", "quota has been exceeded"} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
 }
 
 func timeout(err error) bool {

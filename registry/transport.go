@@ -13,11 +13,20 @@ import (
 
 const (
 	dialTimeout     = 30 * time.Second
-	headerTimeout   = 2 * time.Minute // committing a large blob can take a registry that long
-	stallTimeout    = time.Minute
-	readTimeout     = headerTimeout + 30*time.Second
 	idleConnections = 32 // per host: jobs for each of several repositories
 )
+
+// limits are how long a registry may do nothing.
+type limits struct {
+	header time.Duration // until its answer begins
+	write  time.Duration // without taking one more byte
+	read   time.Duration // without giving one
+}
+
+func defaultLimits() limits {
+	const header = 2 * time.Minute // committing a large blob can take a registry that long
+	return limits{header: header, write: time.Minute, read: header + 30*time.Second}
+}
 
 // Transport returns the transport that is the default for talking to
 // registries. It has its own time limits: 30 s for connecting, 10 s for the TLS
@@ -26,9 +35,9 @@ const (
 //
 // It speaks HTTP/1.1 only. Uploads over HTTP/2 wait for the server's flow
 // control window and are 10 to 20 times slower at usual round-trip times.
-func Transport() http.RoundTripper { return newTransport() }
+func Transport() http.RoundTripper { return newTransport(defaultLimits()) }
 
-func newTransport() *http.Transport {
+func newTransport(limits limits) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
@@ -37,11 +46,11 @@ func newTransport() *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return stallConn{c}, nil
+			return stallConn{c, limits}, nil
 		},
 		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
 		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: headerTimeout,
+		ResponseHeaderTimeout: limits.header,
 		ExpectContinueTimeout: time.Second,
 		MaxIdleConns:          4 * idleConnections,
 		MaxIdleConnsPerHost:   idleConnections,
@@ -56,10 +65,13 @@ func newTransport() *http.Transport {
 // the push forever, and a limit for the whole of it would end those that are only
 // slow. Reading may last longer than an answer may take to begin, and than an idle
 // connection is kept; writing prolongs it, since the answer comes after.
-type stallConn struct{ net.Conn }
+type stallConn struct {
+	net.Conn
+	limits limits
+}
 
 func (c stallConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(readTimeout)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.limits.read)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
@@ -68,13 +80,13 @@ func (c stallConn) Read(p []byte) (int, error) {
 func (c stallConn) Write(p []byte) (int, error) {
 	sent := 0
 	for {
-		if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
+		if err := c.SetWriteDeadline(time.Now().Add(c.limits.write)); err != nil {
 			return sent, err
 		}
 		n, err := c.Conn.Write(p[sent:])
 		sent += n
 		if err == nil {
-			return sent, c.SetReadDeadline(time.Now().Add(readTimeout))
+			return sent, c.SetReadDeadline(time.Now().Add(c.limits.read))
 		}
 		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return sent, err

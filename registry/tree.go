@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -20,6 +21,11 @@ type tree struct {
 	root  *manifest
 	below [][]*manifest // children, the deepest first: a manifest needs its own to be there
 	blobs []v1.Layer    // layers and configs of all images, each once
+}
+
+// manifests are all of them.
+func (t *tree) manifests() []*manifest {
+	return append(slices.Concat(t.below...), t.root)
 }
 
 func newTree(a Artifact) (*tree, error) {

@@ -20,7 +20,7 @@ func (p *Push) uploadGroup(ctx context.Context, group []*dest, t *tree) error {
 	}
 	var full, empty []*dest
 	for _, d := range group {
-		if d.there[digest] || d.ready[digest] {
+		if d.there[digest] && !p.verify || d.ready[digest] {
 			full = append(full, d)
 		} else {
 			empty = append(empty, d)
@@ -161,6 +161,7 @@ func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer) error {
 		if err == nil {
 			return nil
 		}
+		b.broke = !answered(err)
 		if cause := body.failure(); cause != nil {
 			return cause // what the registry says of a body that broke off is not
 		}

@@ -31,6 +31,7 @@ func (w *wire) RoundTrip(in *http.Request) (*http.Response, error) {
 		w.bearer.Store(true)
 	}
 	w.pause.note(resp)
+	boundBody(resp)
 	return resp, nil
 }
 

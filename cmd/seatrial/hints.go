@@ -84,6 +84,13 @@ func pushHints(err error) []string {
 		return []string{fmt.Sprintf("the credentials for %s were refused, or may not push to %s", e.Registry, e.Repository)}
 	case registry.KindNoRepository:
 		return []string{"create the repository first: this registry does not do so on a push"}
+	case registry.KindTooLarge:
+		return []string{
+			fmt.Sprintf("%s, or a proxy before it, takes no request of this size (nginx: client_max_body_size; Cloudflare: 100 MB):", e.Registry),
+			"raise the limit, go past the proxy, or make the layer smaller: several RUN instructions make several layers",
+		}
+	case registry.KindFull:
+		return []string{fmt.Sprintf("%s has no more room for this: delete images there, or raise the quota", e.Registry)}
 	case registry.KindUnreachable:
 		return []string{fmt.Sprintf("is %s the right name, and can it be reached from here?", e.Registry)}
 	}

@@ -43,6 +43,8 @@ type plan struct {
 	progress string
 	quiet    bool
 	debug    bool
+	// verifyPush has registries asked for every blob before tags move.
+	verifyPush bool
 	// indexWanted tells that something is asked of the image's index.
 	indexWanted bool
 	secrets     *secretStore // nil: none
@@ -72,6 +74,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 			},
 		},
 		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
+		verifyPush: c.Bool("verify-push"),
 		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"), junitFile: c.String("junit"),
 	}
 	if len(p.addrs) == 0 {

@@ -43,6 +43,7 @@ func (p *plan) startShipping(ctx context.Context, uploads *uploads) (*shipping, 
 	}
 	s.options = p.access.pushOptions()
 	s.options.Progress = uploads.progress
+	s.options.Verify = p.verifyPush
 	push, err := registry.NewPush(p.refs, s.options)
 	if err != nil {
 		cancel(nil)

@@ -44,6 +44,9 @@ func (o *outcome) summary(w io.Writer) {
 		if !p.Moved {
 			what = "already there"
 		}
+		if p.Overtaken.Hex != "" {
+			what = "tag moved, and another push has moved it on to " + p.Overtaken.String()
+		}
 		row(w, "pushed", canonical(p.Reference), what)
 	}
 	if o.preview != nil {

@@ -3,6 +3,10 @@ package testenv
 import (
 	"bufio"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -60,6 +64,29 @@ http: {addr: "127.0.0.1:0", secret: not-secret}
 	if r.Host == "" {
 		t.Fatal("starting docker-registry: it does not listen")
 	}
+	return r
+}
+
+// StartProxiedDebianRegistry is StartDebianRegistry behind a proxy of this process,
+// where wrap may interfere and what is asked is recorded.
+func StartProxiedDebianRegistry(t testing.TB, wrap func(http.Handler) http.Handler) *Registry {
+	t.Helper()
+	upstream := StartDebianRegistry(t)
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.SetURL(&url.URL{Scheme: "http", Host: upstream.Host})
+			p.Out.Host = p.In.Host // the registry makes Locations of it
+		},
+		ErrorLog: discardLog(),
+	}
+	r := &Registry{opt: RegistryOptions{Wrap: wrap}}
+	r.server = httptest.NewServer(r.record(r.handler(t, proxy)))
+	r.Host = r.server.Listener.Addr().String()
+	r.close = func() {
+		r.server.CloseClientConnections()
+		r.server.Close()
+	}
+	t.Cleanup(r.Close)
 	return r
 }
 

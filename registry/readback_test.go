@@ -1,0 +1,136 @@
+package registry_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+	"github.com/seatrial/seatrial/registry"
+)
+
+// onRegistries runs a test on the distribution project's registry of today and on
+// the old one of Debian's package, both with the fault.
+func onRegistries(t *testing.T, wrap func(http.Handler) http.Handler, f func(t *testing.T, reg *testenv.Registry)) {
+	t.Run("distribution", func(t *testing.T) { f(t, testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: wrap})) })
+	t.Run("debian", func(t *testing.T) { f(t, testenv.StartProxiedDebianRegistry(t, wrap)) })
+}
+
+// second answers the second matching request only.
+func second(answer http.HandlerFunc) func(http.ResponseWriter, *http.Request) bool {
+	var count atomic.Int64
+	return func(w http.ResponseWriter, req *http.Request) bool {
+		if count.Add(1) != 2 {
+			return false
+		}
+		answer(w, req)
+		return true
+	}
+}
+
+// saying makes an answer with the digest of a manifest.
+func saying(status int, digest string) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		w.Header().Set("Docker-Content-Digest", digest)
+		w.WriteHeader(status)
+	}
+}
+
+// A registry that says it moved the tag, even to the right digest, and has not.
+func TestTagIsReadBack(t *testing.T) {
+	old, now := loaded(t), loaded(t)
+	lie := saying(http.StatusCreated, must(now.Digest())(t).String())
+	for _, named := range []string{"nothing", "another image"} {
+		t.Run(named, func(t *testing.T) {
+			swallow := always(lie)
+			if named != "nothing" {
+				swallow = second(lie)
+			}
+			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PUT", "/manifests/1", swallow)})
+			want := ""
+			if named != "nothing" {
+				push(t, old, registry.Options{}, reg.Host+"/app:1")
+				want = must(old.Digest())(t).String()
+			}
+			pushed, err := newPush(t, registry.Options{}, reg.Host+"/app:1").Commit(t.Context(), now)
+			var partial *registry.PartialError
+			if err == nil || errors.As(err, &partial) || !strings.Contains(err.Error(), "the tag names another") {
+				t.Errorf("Commit = %v, %v, want a plain error: no tag has moved", pushed, err)
+			}
+			if got := names(t, reg.Host+"/app:1"); got != want {
+				t.Errorf("the tag names %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// A cache before the registry that is a moment behind.
+func TestTagIsReadBackPatiently(t *testing.T) {
+	old, now := loaded(t), loaded(t)
+	put := false
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+		stale := times(1, saying(http.StatusOK, must(old.Digest())(t).String()))
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			tag := strings.HasSuffix(req.URL.Path, "/manifests/1")
+			if tag && put && req.Method == http.MethodHead && stale(w, req) {
+				return
+			}
+			next.ServeHTTP(w, req)
+			put = put || tag && req.Method == http.MethodPut
+		})
+	}})
+	if pushed := push(t, now, registry.Options{}, reg.Host+"/app:1"); !pushed[0].Moved || pushed[0].Overtaken.Hex != "" {
+		t.Errorf("pushed = %+v, want the tag moved and not overtaken", pushed)
+	}
+}
+
+// Two pushes to one tag at the same time: the last wins, and the other has not
+// failed.
+func TestTagThatAnotherPushMovesOn(t *testing.T) {
+	a, other := loaded(t), loaded(t)
+	var overtake atomic.Bool
+	onRegistries(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			next.ServeHTTP(w, req)
+			if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/1") && overtake.CompareAndSwap(true, false) {
+				push(t, other, registry.Options{}, req.Host+"/app:1")
+			}
+		})
+	}, func(t *testing.T, reg *testenv.Registry) {
+		push(t, loaded(t), registry.Options{}, reg.Host+"/app:1")
+		overtake.Store(true)
+		pushed := push(t, a, registry.Options{}, reg.Host+"/app:1")
+		if want := must(other.Digest())(t); !pushed[0].Moved || pushed[0].Overtaken != want {
+			t.Errorf("pushed = %+v, want a tag that moved, and was moved on to %s", pushed[0], want)
+		}
+	})
+}
+
+// What a registry says of what it took and has must hold, or no tag moves.
+func TestRegistryThatLies(t *testing.T) {
+	a := loaded(t)
+	zeros := "sha256:" + strings.Repeat("0", 64)
+	own := must(a.Digest())(t).String()
+	for name, wrap := range map[string]func(http.Handler) http.Handler{
+		"stored another manifest":  fault("PUT", "/manifests/sha256:", always(saying(http.StatusCreated, zeros))),
+		"has every blob":           fault("HEAD", "/blobs/", always(answering(http.StatusOK, ""))),
+		"has the manifest already": fault("HEAD", "/manifests/sha256:", always(saying(http.StatusOK, own))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			onRegistries(t, wrap, func(t *testing.T, reg *testenv.Registry) {
+				pushed, err := newPush(t, registry.Options{}, reg.Host+"/app:1").Commit(t.Context(), a)
+				var partial *registry.PartialError
+				if err == nil || errors.As(err, &partial) {
+					t.Errorf("Commit = %v, %v, want a plain error", pushed, err)
+				}
+				if got := names(t, reg.Host+"/app:1"); got != "" {
+					t.Errorf("the tag names %s, want nothing", got)
+				}
+			})
+		})
+	}
+}

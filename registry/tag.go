@@ -1,0 +1,169 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+const (
+	// confirmTimeout bounds how long it may take to learn whether a tag moved
+	// after the push was cancelled.
+	confirmTimeout = 2 * time.Second
+
+	// readBackAttempts are for a registry whose caches are a moment behind.
+	readBackAttempts = 4
+)
+
+// tag is one reference on its way to naming the artifact.
+type tag struct {
+	push      *Push
+	ref       name.Reference
+	conn      *conn
+	want      *manifest
+	before    v1.Hash // what it named; zero for nothing
+	unknown   bool    // the registry does not tell before
+	moved     bool
+	overtaken v1.Hash
+	err       error
+	unsure    bool // whether it moved in spite of err
+	done      chan struct{}
+}
+
+// tags are those to be written, and references by digest, which need not be.
+func (p *Push) tags(t *tree) []*tag {
+	conns := map[string]*conn{}
+	for _, d := range p.dests {
+		conns[d.repo.Name()] = d.conn
+	}
+	var tags []*tag
+	for _, ref := range p.refs {
+		tags = append(tags, &tag{push: p, ref: ref, conn: conns[ref.Context().Name()], want: t.root})
+	}
+	return tags
+}
+
+func (g *tag) read(ctx context.Context) error {
+	if _, ok := g.ref.(name.Digest); ok {
+		g.before = g.want.digest // it is put, and can name nothing else
+		return nil
+	}
+	return g.push.network.retry.do(ctx, func(ctx context.Context) error {
+		got, status, err := g.conn.look(ctx, g.ref)
+		g.before, g.unknown = got, got == (v1.Hash{}) && status != http.StatusNotFound
+		return err
+	})
+}
+
+// write moves the tag if need be, and makes sure that it moved.
+func (g *tag) write(ctx context.Context) {
+	if g.before == g.want.digest {
+		return
+	}
+	if ctx.Err() != nil {
+		g.err = g.conn.errorf(context.Cause(ctx), "tagging %s", g.ref)
+		return
+	}
+	var said v1.Hash
+	err := g.push.network.retry.do(ctx, func(ctx context.Context) (err error) {
+		said, err = g.conn.put(ctx, g.ref, g.want)
+		return err
+	})
+	if err == nil {
+		err = g.readBack(ctx, said)
+	}
+	g.moved = err == nil
+	if err == nil {
+		return
+	}
+	g.err = g.conn.errorf(err, "tagging %s", g.ref)
+	if answered(err) {
+		return
+	}
+	// The connection broke, or the push was cancelled, after the manifest was
+	// on its way.
+	switch moved, err := g.confirm(ctx); {
+	case err != nil:
+		g.err, g.unsure = fmt.Errorf("%w (whether the tag moved is unknown)", g.err), true
+	case moved:
+		g.moved, g.err = true, nil
+	}
+}
+
+// errTagElsewhere tells that a tag did not move although the registry said so.
+var errTagElsewhere = errors.New("the registry took the manifest, but the tag names another")
+
+// readBack compares what the tag names now with what was put, and of which the
+// registry said what it is. A tag that has moved, but to something else, was moved
+// on by another push.
+func (g *tag) readBack(ctx context.Context, said v1.Hash) error {
+	var got v1.Hash
+	err := g.push.network.retry.atMost(readBackAttempts).do(ctx, func(ctx context.Context) (err error) {
+		if got, err = g.conn.named(ctx, g.ref); err != nil || got == g.want.digest {
+			return err
+		}
+		if got == (v1.Hash{}) {
+			return fmt.Errorf("%w: none", errTagElsewhere)
+		}
+		return fmt.Errorf("%w: %s", errTagElsewhere, got)
+	})
+	others := said == g.want.digest && !g.unknown && got != g.before && got != (v1.Hash{})
+	if errors.Is(err, errTagElsewhere) && others {
+		g.overtaken = got
+		return nil
+	}
+	return err
+}
+
+// answered tells whether the registry refused, or said something wrong. A 5xx is no
+// answer: it may come from a proxy that did not wait for the registry's.
+func answered(err error) bool {
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		return answer.StatusCode < http.StatusInternalServerError
+	}
+	return errors.Is(err, errTagElsewhere)
+}
+
+// confirm looks whether the tag moved.
+func (g *tag) confirm(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
+	defer cancel()
+	got, err := g.conn.head(ctx, g.ref)
+	return got == g.want.digest, err
+}
+
+// outcome tells what became of the tags.
+func outcome(tags []*tag) ([]Pushed, error) {
+	var pushed, moved []Pushed
+	var failed []Failure
+	var errs []error
+	unsure := false
+	for _, g := range tags {
+		if g.err != nil {
+			unsure = unsure || g.unsure
+			failed = append(failed, Failure{Reference: g.ref, Err: g.err, Unsure: g.unsure})
+			errs = append(errs, g.err)
+		}
+		if g.err == nil || g.moved {
+			one := Pushed{Reference: g.ref, Digest: g.want.digest, Moved: g.moved, Overtaken: g.overtaken}
+			pushed = append(pushed, one)
+			if g.moved {
+				moved = append(moved, one)
+			}
+		}
+	}
+	switch {
+	case len(failed) == 0:
+		return pushed, nil
+	case len(moved) == 0 && !unsure:
+		return nil, join(errs)
+	}
+	return pushed, &PartialError{Moved: moved, Failed: failed}
+}
