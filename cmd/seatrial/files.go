@@ -7,8 +7,11 @@ import (
 	"os"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/registry"
 )
 
 // resultSchema is the version of the result file's form. It grows when a field
@@ -64,6 +67,8 @@ type resultReference struct {
 	Reference string `json:"reference"`
 	Digest    string `json:"digest"`
 	Moved     bool   `json:"moved"` // false: the tag named this digest before
+	// OvertakenBy is what another push has moved the tag on to since.
+	OvertakenBy string `json:"overtakenBy,omitempty"`
 }
 
 // resultOutput was written. Its destination is - for standard output.
@@ -115,7 +120,7 @@ func (o *outcome) document() resultDocument {
 		}
 	}
 	for _, p := range o.pushed {
-		doc.References = append(doc.References, resultReference{canonical(p.Reference), p.Digest.String(), p.Moved})
+		doc.References = append(doc.References, resultReference{canonical(p.Reference), p.Digest.String(), p.Moved, overtakenBy(p)})
 	}
 	for _, f := range o.warnings() {
 		doc.Warnings = append(doc.Warnings, f.document())
@@ -190,4 +195,11 @@ func writeFile(path string, dt []byte) error {
 		return fmt.Errorf("writing result: %w", err)
 	}
 	return nil
+}
+
+func overtakenBy(p registry.Pushed) string {
+	if p.Overtaken == (v1.Hash{}) {
+		return ""
+	}
+	return p.Overtaken.String()
 }

@@ -44,8 +44,8 @@ func (o *outcome) summary(w io.Writer) {
 		if !p.Moved {
 			what = "already there"
 		}
-		if p.Overtaken.Hex != "" {
-			what = "tag moved, and another push has moved it on to " + p.Overtaken.String()
+		if by := overtakenBy(p); by != "" {
+			what = "tag moved, and another push has moved it on to " + by
 		}
 		row(w, "pushed", canonical(p.Reference), what)
 	}
