@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"slices"
+	"sync"
 	"testing"
 
 	contentapi "github.com/containerd/containerd/api/services/content/v1"
@@ -36,9 +38,32 @@ type daemon struct {
 	dial   func(context.Context) (net.Conn, error)
 }
 
+// labelStore keeps labels in memory, as the content store wants them kept.
+type labelStore struct{ all sync.Map }
+
+func (s *labelStore) Get(d digest.Digest) (map[string]string, error) {
+	v, _ := s.all.Load(d)
+	labels, _ := v.(map[string]string)
+	return maps.Clone(labels), nil
+}
+
+func (s *labelStore) Set(d digest.Digest, labels map[string]string) error {
+	s.all.Store(d, maps.Clone(labels))
+	return nil
+}
+
+func (s *labelStore) Update(d digest.Digest, update map[string]string) (map[string]string, error) {
+	labels, _ := s.Get(d)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, update)
+	return labels, s.Set(d, labels)
+}
+
 func startDaemon(t *testing.T, opts ...grpc.ServerOption) *daemon {
 	t.Helper()
-	store, err := local.NewStore(t.TempDir())
+	store, err := local.NewLabeledStore(t.TempDir(), &labelStore{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +93,15 @@ func (d *daemon) write(t *testing.T, digestOf v1.Hash, b []byte) {
 	desc := ocispecs.Descriptor{Digest: digest.Digest(digestOf.String()), Size: int64(len(b))}
 	if err := content.WriteBlob(t.Context(), d.Store, digestOf.String(), bytes.NewReader(b), desc); err != nil {
 		t.Fatalf("writing %s: %v", digestOf, err)
+	}
+}
+
+// label notes something of a blob, as containerd does for those it has pulled.
+func (d *daemon) label(t *testing.T, blob v1.Hash, key, value string) {
+	t.Helper()
+	info := content.Info{Digest: digest.Digest(blob.String()), Labels: map[string]string{key: value}}
+	if _, err := d.Update(t.Context(), info, "labels."+key); err != nil {
+		t.Fatalf("labelling %s: %v", blob, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -50,39 +51,60 @@ type route struct {
 }
 
 // plan finds for every blob a repository of the same registry to mount it from:
-// one that we push to, or that of a base image. The name of a repository is
-// never told to another registry.
+// one that we push to, that of a base image, or one that the daemon knows of. The
+// name of a repository is never told to another registry.
 func (p *Push) plan(ctx context.Context, full, empty []*dest, t *tree) []*route {
 	var routes []*route
-	for _, d := range empty {
+	for i, d := range empty {
 		r := &route{dest: d, conn: d.conn, from: map[v1.Hash]name.Repository{}}
-		for _, blob := range t.blobs {
-			digest, _ := blob.Digest() // newTree has had it
-			switch from, ok := mountable(ctx, blob, d.repo); {
-			case len(full) > 0:
-				r.from[digest] = full[0].repo
-			case len(routes) > 0:
-				r.from[digest] = empty[0].repo
-			case ok:
-				r.from[digest] = from
-			}
-		}
 		routes = append(routes, r)
+		switch {
+		case len(full) > 0:
+			r.mountAll(t, full[0].repo)
+		case i > 0:
+			r.mountAll(t, empty[0].repo)
+		default:
+			r.findSources(ctx, t)
+		}
 	}
 	return routes
 }
 
+func (r *route) mountAll(t *tree, from name.Repository) {
+	for _, blob := range t.blobs {
+		digest, _ := blob.Digest() // newTree has had it
+		r.from[digest] = from
+	}
+}
+
+// findSources asks all at once: the daemon may be far away.
+func (r *route) findSources(ctx context.Context, t *tree) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, blob := range t.blobs {
+		wg.Go(func() {
+			if from, ok := mountable(ctx, blob, r.dest.repo); ok {
+				digest, _ := blob.Digest()
+				mu.Lock()
+				defer mu.Unlock()
+				r.from[digest] = from
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // mountable gives the repository of the same registry that a blob can be
-// mounted from: ours knows its bases, others may be go-containerregistry's.
+// mounted from: ours knows its bases and the daemon's labels, others may be
+// go-containerregistry's.
 func mountable(ctx context.Context, blob v1.Layer, to name.Repository) (name.Repository, bool) {
 	var from name.Repository
 	switch blob := blob.(type) {
 	case *layer:
-		repo, ok := blob.loader.bases.in(ctx, to.RegistryStr(), blob.desc.Digest)
-		if !ok {
-			return repo, false
+		var ok bool
+		if from, ok = blob.loader.bases.in(ctx, to.RegistryStr(), blob.desc.Digest); !ok {
+			return labelledSource(labelsOf(ctx, blob.loader.store, blob.desc.Digest), to)
 		}
-		from = repo
 	case *remote.MountableLayer:
 		from = blob.Reference.Context()
 	default:
