@@ -99,7 +99,7 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 	if len(shares) > 1 {
 		return newFleet(p, shares, ship, d).run(ctx, build)
 	}
-	return p.solve(ctx, shares[0], build, ship, d)
+	return p.solvePatiently(ctx, shares[0], build, ship, d)
 }
 
 // solve has one builder do all of it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -24,6 +25,7 @@ type shipping struct {
 	connected chan struct{} // closed when the connections are there, or the context has ended with why not
 	begun     chan struct{} // closed by begin, when there is something to push
 	begin     func()
+	passed    atomic.Bool // the image has passed its tests
 	stop      func()
 	dry       bool // what would be pushed is told instead
 }
@@ -132,7 +134,7 @@ func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shi
 			return context.Cause(ctx)
 		}
 		if !s.dry {
-			if err := uploadWatching(ctx, push, image, artifact); err != nil {
+			if err := s.uploadWatching(ctx, push, image, artifact); err != nil {
 				return err
 			}
 		}
@@ -167,13 +169,15 @@ func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *de
 }
 
 // uploadWatching sends the blobs. A failed test ends it; the bytes would be in vain.
-func uploadWatching(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
+func (s *shipping) uploadWatching(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
-		if err := image.Verdict(ctx); err != nil {
+		err := image.Verdict(ctx)
+		if err != nil {
 			cancel(err)
 		}
+		s.passed.Store(err == nil)
 	}()
 	err := push.Upload(ctx, artifact)
 	var failed *testsuite.FailedError

@@ -64,6 +64,7 @@ type Daemon struct {
 	// Dir is its state directory.
 	Dir string
 
+	opt    DaemonOptions
 	tmp    string // everything of ours, Dir too unless the test gave one
 	exited chan struct{}
 	once   sync.Once
@@ -113,7 +114,7 @@ func startDaemon(ctx context.Context, opt DaemonOptions) (*Daemon, error) {
 	}
 	d := &Daemon{
 		Addr: "unix://" + filepath.Join(tmp, "run", "bk.sock"),
-		Kind: opt.Kind, Dir: opt.Dir, tmp: tmp, exited: make(chan struct{}),
+		Kind: opt.Kind, Dir: opt.Dir, opt: opt, tmp: tmp, exited: make(chan struct{}),
 	}
 	if d.Dir == "" {
 		d.Dir = filepath.Join(tmp, "state")
@@ -301,6 +302,31 @@ func (d *Daemon) Kill() {
 	d.signalGroup(syscall.SIGKILL)
 	<-d.exited
 	d.killSteps() // Stop reports what does not end
+}
+
+// Restart starts a daemon again, after Kill, at the same address and with what is in
+// its state directory.
+func (d *Daemon) Restart(t testing.TB) {
+	t.Helper()
+	d.exited = make(chan struct{})
+	cmd, err := d.command(d.opt)
+	if err == nil {
+		err = d.launch(cmd)
+	}
+	if err == nil {
+		err = d.waitReady(t.Context())
+	}
+	if err != nil {
+		t.Fatalf("starting the buildkitd again: %v; its log:\n%s", err, d.Log())
+	}
+}
+
+// Forget empties the state directory of a daemon that does not run.
+func (d *Daemon) Forget(t testing.TB) {
+	t.Helper()
+	if err := errors.Join(d.unmount(), remove(d.Dir)); err != nil {
+		t.Fatalf("emptying the state directory: %v", err)
+	}
 }
 
 // Stop ends the daemon, by force if it takes longer than 10 seconds, and
