@@ -55,6 +55,9 @@ func run(ctx context.Context, opt options) (err error) {
 	if report.ready, err = b.measureReady(ctx, opt.runs); err != nil {
 		return err
 	}
+	if report.facts, err = b.measurePush(ctx); err != nil {
+		return err
+	}
 	fmt.Print(report.table())
 	return os.WriteFile(filepath.Join(root, opt.output), []byte(report.markdown(ctx, b)), 0o644)
 }
@@ -78,7 +81,7 @@ func (b *bench) measureAll(ctx context.Context, opt options) ([]result, error) {
 		return nil, err
 	}
 	var results []result
-	for _, s := range slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{large.unchanged(), many.unchanged()}) {
+	for _, s := range slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{large.far(), large.unchanged(), many.unchanged()}) {
 		r, err := s.measure(ctx, opt.runs)
 		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", s.title, err)

@@ -22,6 +22,7 @@ type report struct {
 	layerMB, runs int
 	results       []result
 	ready         []time.Duration
+	facts         []fact
 }
 
 // table shows the measurements as a Markdown table that is readable as text.
@@ -43,6 +44,9 @@ func (r report) table() string {
 	}
 	row("private daemon ready, no state", "seatrial", seconds(middle(r.ready)), "", "",
 		met(middle(r.ready) <= maxReady, "<= "+seconds(maxReady)))
+	for _, f := range r.facts {
+		row(f.title, "seatrial", f.value, "", "", f.verdict)
+	}
 	// Memory is at its largest where layers come through the daemon's socket.
 	for _, result := range r.results {
 		if most := peak(result.samples[0]); strings.HasSuffix(result.scenario.title, elsewhere) {

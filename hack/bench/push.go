@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+const (
+	farRoundTrip   = 40 * time.Millisecond
+	maxRequests    = 4
+	baseMB         = 200
+	maxBaseTraffic = 1 << 20 // manifests, configs and the new layer
+)
+
+// fact is a measurement that nobody else is compared in.
+type fact struct {
+	title, value, verdict string
+}
+
+// measurePush counts what a push asks and sends where there is little to do.
+func (b *bench) measurePush(ctx context.Context) ([]fact, error) {
+	watched := newCounter(b.registry.host)
+	defer watched.server.Close()
+	requests, err := b.twoTags(ctx, watched)
+	if err != nil {
+		return nil, fmt.Errorf("measuring two tags of an unchanged image: %w", err)
+	}
+	moved, err := b.baseThere(ctx, watched)
+	if err != nil {
+		return nil, fmt.Errorf("measuring a base that is in the registry: %w", err)
+	}
+	return []fact{
+		{"unchanged image, two tags", fmt.Sprintf("%d req", requests), met(requests <= maxRequests, fmt.Sprintf("<= %d", maxRequests))},
+		{fmt.Sprintf("base of %d MB in the registry: traffic", baseMB), fmt.Sprintf("%d KiB", moved>>10),
+			met(moved < maxBaseTraffic, fmt.Sprintf("< %d KiB", maxBaseTraffic>>10))},
+	}, nil
+}
+
+// twoTags pushes an image to where it is already.
+func (b *bench) twoTags(ctx context.Context, watched *counter) (int64, error) {
+	dir, err := b.project("two-tags", "FROM scratch\nCOPY Dockerfile /\n")
+	if err != nil {
+		return 0, err
+	}
+	for range 2 {
+		watched.forget()
+		repo := watched.host + "/two/tags"
+		if err := b.seatrial(ctx, dir, "-t", repo+":1", "-t", repo+":latest"); err != nil {
+			return 0, err
+		}
+	}
+	return watched.requests.Load(), nil
+}
+
+// baseThere pushes an image whose base is in another repository of the registry, and
+// already in the builder too.
+func (b *bench) baseThere(ctx context.Context, watched *counter) (int64, error) {
+	dir, err := b.project("big-base", "FROM scratch\nCOPY layer /layer\n")
+	if err != nil {
+		return 0, err
+	}
+	if err := random(filepath.Join(dir, "layer"), baseMB*1_000_000); err != nil {
+		return 0, err
+	}
+	base := watched.host + "/base/big:1"
+	if err := b.seatrial(ctx, dir, "-t", base); err != nil {
+		return 0, err
+	}
+	dir, err = b.project("on-big-base", "FROM "+base+"\nCOPY Dockerfile /\n")
+	if err != nil {
+		return 0, err
+	}
+	for _, repo := range []string{"/team/first:1", "/team/second:1"} { // the first has the builder pull the base
+		watched.forget()
+		if err := b.seatrial(ctx, dir, "-t", watched.host+repo); err != nil {
+			return 0, err
+		}
+	}
+	return watched.bytes.Load(), nil
+}
+
+func (b *bench) project(name, dockerfile string) (string, error) {
+	dir := filepath.Join(b.work, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644)
+}
+
+// seatrial builds and pushes a project.
+func (b *bench) seatrial(ctx context.Context, dir string, flags ...string) error {
+	args := append([]string{"run", "--addr", b.daemon.addr, "--progress", "plain", "--untested"}, flags...)
+	cmd := b.command(ctx, "seatrial", append(args, dir)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("running %v: %w\n%s", cmd.Args, err, out)
+	}
+	return nil
+}
+
+// far pushes to an empty registry at a distance.
+func (l large) far() scenario {
+	into := func(run func(large, context.Context, string) *exec.Cmd) func(context.Context, int) (attempt, error) {
+		return func(ctx context.Context, n int) (attempt, error) {
+			dir := filepath.Join(l.work, fmt.Sprintf("far-%d", n))
+			r, err := startRegistry(dir)
+			if err != nil {
+				return attempt{}, err
+			}
+			d, err := newDistance(r.host, farRoundTrip)
+			if err != nil {
+				r.stop()
+				return attempt{}, err
+			}
+			syscall.Sync()
+			done := func() error {
+				_ = d.close()
+				r.stop()
+				return os.RemoveAll(dir)
+			}
+			return attempt{[]*exec.Cmd{run(l, ctx, d.host+"/large:1")}, done}, nil
+		}
+	}
+	return scenario{fmt.Sprintf("%d MB pushed, %d ms away", l.size, farRoundTrip.Milliseconds()), []contender{
+		{"seatrial", 0, into(large.local)},
+		{"buildctl", 1.1, into(large.buildctl)},
+	}}
+}
