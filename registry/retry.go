@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -55,14 +56,14 @@ func (r retrier) do(ctx context.Context, f func(ctx context.Context) error) erro
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() != nil || attempt >= r.attempts || !passing(err) {
+		if !passing(err) || ctx.Err() == nil && attempt >= r.attempts {
 			return err
 		}
 		if attempt >= slowAttempts && timeout(err) {
 			return err
 		}
-		if sleep(ctx, rand.N(wait+1)) != nil {
-			return err
+		if cause := sleep(ctx, rand.N(wait+1)); cause != nil {
+			return fmt.Errorf("%w: %w", cause, err)
 		}
 		wait = min(2*wait, maxBackoff)
 	}
