@@ -33,6 +33,7 @@ const (
 
 func buildFlags() []cli.Flag {
 	return []cli.Flag{
+		stringFlag(catBuild, "config", "`FILE` with the project's settings (default: CONTEXT/seatrial.yaml, if CONTEXT is a directory); none has none read"),
 		stringFlag(catBuild, "file", "`PATH` of the Dockerfile (default: CONTEXT/Dockerfile); - is standard input", "f"),
 		listFlag(catBuild, "build-arg", "set `NAME=VALUE` for ARG; NAME alone takes the environment's value"),
 		listFlag(catBuild, "build-context", "replace an image or stage: `NAME=VALUE`, a directory, docker-image://REF, oci-layout://PATH[:TAG], target:STAGE or a URL"),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/cmd/buildctl/build"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
+	"github.com/moby/buildkit/util/suggest"
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
@@ -33,6 +35,7 @@ const (
 // dialled.
 type plan struct {
 	mode     mode
+	project  *project
 	build    llb.Options
 	suite    *testsuite.Suite // nil: nothing is tested
 	refs     []name.Reference // the image's names; pushed to if outputs.push
@@ -63,9 +66,14 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 		return nil, usagef("put the flags' values right behind the flags, and quote what has spaces",
 			"one CONTEXT is expected, not %d: %s", c.NArg(), strings.Join(c.Args().Slice(), " "))
 	}
+	pr, err := loadProject(c)
+	if err != nil {
+		return nil, err
+	}
 	p := &plan{
-		mode:  m,
-		addrs: c.StringSlice("addr"),
+		mode:    m,
+		project: pr,
+		addrs:   c.StringSlice("addr"),
 		builder: buildkitd.Options{
 			Insecure: c.Bool("insecure-builder"),
 			TLS: buildkitd.TLS{
@@ -82,7 +90,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	}
 	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.registries, p.testFiles, p.dockerfile, p.dry} {
 		if err := step(c); err != nil {
-			return nil, err
+			return nil, pr.blame(err)
 		}
 	}
 	return p, nil
@@ -234,13 +242,13 @@ func (p *plan) stages(suite *testsuite.Suite, have []string) ([]string, error) {
 	}
 	if suite == nil {
 		_, err := (&testsuite.Suite{Target: p.build.Target, Tests: []testsuite.Test{{Command: "true"}}}).Stages(have)
-		return nil, stageError(err)
+		return nil, p.project.blame(stageError(err))
 	}
 	if stage := (testsuite.Test{Stage: testsuite.DetectedStage}); p.found && hasTestStage(have, p.build.Target) && suite.Tests[0].Stage != stage.Stage {
 		suite.Tests = slices.Insert(suite.Tests, 0, stage)
 	}
 	want, err := suite.Stages(have)
-	return want, stageError(err)
+	return want, p.project.blame(stageError(err))
 }
 
 func stageError(err error) error {
@@ -249,11 +257,15 @@ func stageError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, testsuite.ErrNoTests):
-		return usagef("add a stage called test to the Dockerfile, or say --test 'COMMAND' to run one in the image, or --untested to push without", "%w: nothing says that this image works", err)
+		return usagef("add a stage called test to the Dockerfile, or tests to seatrial.yaml, or say --test 'COMMAND' to run one in the image, or --untested to push without", "%w: nothing says that this image works", err)
 	case errors.Is(err, testsuite.ErrTargetIsTest):
 		return usagef("say which stage is the image: --target STAGE", "%w", err)
 	case errors.As(err, &unknown):
-		return usagef("", "%w", err)
+		hint := ""
+		if match, ok := suggest.Search(unknown.Stage, unknown.Have, false); ok {
+			hint = fmt.Sprintf("did you mean %q?", match)
+		}
+		return usagef(hint, "%w", err)
 	default:
 		return err
 	}

@@ -32,8 +32,8 @@ func (p *plan) tests(c *cli.Context) error {
 		}
 		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Command: cmd})
 	}
-	if p.mode == modeCheck {
-		return nil
+	if err := p.fileTests(); err != nil || p.mode == modeCheck {
+		return err
 	}
 	return p.testSettings(c)
 }

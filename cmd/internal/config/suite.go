@@ -1,0 +1,160 @@
+package config
+
+import (
+	"regexp"
+
+	"github.com/seatrial/seatrial/testsuite"
+)
+
+// Declared is a test that the file declares.
+type Declared struct {
+	testsuite.Test
+	// File is a path, if what it has are the tests.
+	File string
+	// Pos is where the test is declared.
+	Pos Pos
+}
+
+// Suite are the tests of the file. Its error is an *Error for the first variable
+// that has no value, and for what is wrong with one.
+func (f *File) Suite(lookup Lookup) ([]Declared, error) {
+	var out []Declared
+	for i := range f.Tests {
+		t := &f.Tests[i]
+		x := &expander{source: f.source, lookup: lookup}
+		d := Declared{Pos: t.At, File: f.resolve(x.text(&t.File.Text)), Test: x.test(t)}
+		list, err := f.servicesOf(t)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range list {
+			d.Services = append(d.Services, x.service(s.name, s.Service))
+		}
+		if x.err != nil {
+			return nil, x.err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// Stages are the places where the file names stages, by their names. Those of tests
+// are there if the tests are.
+func (f *File) Stages(lookup Lookup) map[string]Pos {
+	x := &expander{source: f.source, lookup: lookup}
+	out := map[string]Pos{}
+	add := func(s *Stage) {
+		if _, known := out[x.text(&s.Text)]; s.set() && !known {
+			out[x.text(&s.Text)] = s.Pos
+		}
+	}
+	mounts := func(list []Mount) {
+		for i := range list {
+			add(&list[i].Stage)
+		}
+	}
+	add(&f.Build.Target)
+	for i := range f.Tests {
+		t := &f.Tests[i]
+		add(&t.Stage)
+		mounts(t.Mounts)
+		list, _ := f.servicesOf(t) // Load would have had the error
+		for _, s := range list {
+			add(&s.Stage)
+			mounts(s.Mounts)
+		}
+	}
+	return out
+}
+
+// Error is an error of the file's at pos.
+func (f *File) Error(pos Pos, hint, message string) *Error {
+	return &Error{Name: f.name, Data: f.data, Pos: pos, Message: message, Hint: hint}
+}
+
+// Name is what Load was told.
+func (f *File) Name() string { return f.name }
+
+func (x *expander) test(t *Test) testsuite.Test {
+	out := testsuite.Test{
+		Name: x.text(&t.Name), Command: t.Run.text, Args: t.Args.strings(),
+		Env: x.environment(&t.Env), Workdir: x.text(&t.Workdir), User: x.text(&t.User), Network: x.word(&t.Network.Text, &t.Network),
+		Memory: x.size(&t.Memory), CPUs: x.number(&t.CPUs),
+		Reports: x.list(&t.Reports), Timeout: x.duration(&t.Timeout), Retries: x.int(&t.Retries), Shards: x.int(&t.Shards),
+	}
+	for i := range t.Mounts {
+		out.Mounts = append(out.Mounts, x.mount(&t.Mounts[i]))
+	}
+	if t.Run.set() || t.Args.set() {
+		out.From = testsuite.Source{Stage: x.text(&t.Stage.Text), Image: x.text(&t.Image)}
+	} else {
+		out.Stage = x.text(&t.Stage.Text)
+	}
+	return out
+}
+
+func (x *expander) mount(m *Mount) testsuite.Mount {
+	return testsuite.Mount{
+		Type: testsuite.MountType(m.kind()), Target: x.text(&m.Target), Path: x.text(&m.Path),
+		From:     testsuite.Source{Stage: x.text(&m.Stage.Text), Image: x.text(&m.Image), Context: x.word(&m.From.Text, &m.From) == context},
+		ReadOnly: x.bool(&m.ReadOnly), ID: x.text(&m.ID), Env: x.text(&m.Env), Optional: x.bool(&m.Optional), Size: x.size(&m.Size),
+	}
+}
+
+func (x *expander) service(name string, s *Service) testsuite.Service {
+	out := testsuite.Service{
+		Name: name, Aliases: x.list(&s.Aliases),
+		From:       testsuite.Source{Stage: x.text(&s.Stage.Text), Image: x.text(&s.Image)},
+		Platform:   x.text(&s.Platform),
+		Entrypoint: s.Entrypoint.strings(), Args: s.Args.strings(), Shell: s.Run.text,
+		Env: x.environment(&s.Env), Workdir: x.text(&s.Workdir), User: x.text(&s.User), Hostname: x.text(&s.Hostname),
+		Hosts: x.environment(&s.ExtraHosts), Network: x.word(&s.Network.Text, &s.Network), StopSignal: x.text(&s.StopSignal),
+	}
+	for i := range s.Mounts {
+		out.Mounts = append(out.Mounts, x.mount(&s.Mounts[i]))
+	}
+	for i := range s.Ports {
+		out.Ports = append(out.Ports, x.port(&s.Ports[i]))
+	}
+	if p := s.Ready; p != nil {
+		out.Ready = &testsuite.Probe{
+			Test: p.Test.strings(), Port: x.port(&p.Port), Log: p.Log.text,
+			Interval: x.duration(&p.Interval), Timeout: x.duration(&p.Timeout), StartPeriod: x.duration(&p.StartPeriod),
+			StartInterval: x.duration(&p.StartInterval), Retries: x.int(&p.Retries),
+		}
+	}
+	for i := range s.DependsOn.items {
+		e := &s.DependsOn.items[i]
+		dep := testsuite.Dependency{Service: e.Name, Condition: testsuite.Healthy, Optional: x.bool(&e.Value.Optional)}
+		if c := &e.Value.Condition; c.set() {
+			dep.Condition = testsuite.Condition(x.word(&c.Text, c))
+		}
+		out.DependsOn = append(out.DependsOn, dep)
+	}
+	return out
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// environment leaves out names without a value that the environment has none for.
+func (x *expander) environment(p *Pairs) map[string]string {
+	var out map[string]string
+	for i := range p.items {
+		item := &p.items[i]
+		v := x.text(&item.value)
+		if item.bare {
+			var err error
+			if !variableName.MatchString(item.name) {
+				continue
+			}
+			if v, err = x.lookup(item.name); err != nil {
+				continue
+			}
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[item.name] = v
+	}
+	return out
+}
