@@ -20,6 +20,10 @@ type Streams struct {
 func Main(ctx context.Context, args []string, std Streams) int {
 	app := newApp(std)
 	unsetEmpty(app)
+	if n := len(args) - 1; n > 0 && args[n] == completeArg {
+		complete(app, args[1:n], std.Out)
+		return 0
+	}
 	err := app.RunContext(ctx, intersperse(app, args))
 	return report(ctx, err, std.Err)
 }
@@ -43,7 +47,8 @@ func newApp(std Streams) *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
 		Commands: []*cli.Command{
-			withHelp(runCommand(std)), withHelp(buildCommand(std)), withHelp(testCommand(std)), withHelp(pushCommand(std)), withHelp(checkCommand(std)), withHelp(versionCommand(std)),
+			withHelp(runCommand(std)), withHelp(buildCommand(std)), withHelp(testCommand(std)), withHelp(pushCommand(std)), withHelp(checkCommand(std)),
+			withHelp(configCommand(std)), withHelp(initCommand(std)), withHelp(completionCommand(std)), withHelp(versionCommand(std)),
 		},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {

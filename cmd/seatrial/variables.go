@@ -28,7 +28,7 @@ func variables(ctx context.Context, dir string) config.Lookup {
 			if v, ok := os.LookupEnv(name); ok {
 				return v, nil
 			}
-			return "", fmt.Errorf("the variable %s is not set, and ${%s:-DEFAULT} would give it a default", name, name)
+			return "", fmt.Errorf("the variable %s is not set", name)
 		}
 		if v, ok := known[name]; ok {
 			return v, nil

@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 	"strconv"
@@ -181,6 +180,6 @@ func describe(n *yaml.Node) string {
 	case n.ShortTag() == nullTag:
 		return "nothing"
 	default:
-		return fmt.Sprintf("%q", n.Value)
+		return "a value" // it may be a secret that somebody put in the wrong place
 	}
 }

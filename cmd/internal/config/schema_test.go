@@ -284,6 +284,31 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestReadme has the examples be what they are said to be.
+func TestReadme(t *testing.T) {
+	compiled, err := jsonschema.NewCompiler().Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(readme), "```yaml\n")[1:]
+	if len(blocks) < 2 {
+		t.Fatalf("README.md has %d examples, want two at least", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		if _, err := Load("README.md", []byte(block)); err != nil {
+			t.Errorf("Load() of %s = %v", block, err)
+		}
+		if err := compiled.Validate(asJSON(t, []byte(block))); err != nil {
+			t.Errorf("the schema's verdict on %s = %v", block, err)
+		}
+	}
+}
+
 // asJSON is YAML as a JSON Schema validator sees it.
 func asJSON(t *testing.T, data []byte) any {
 	t.Helper()

@@ -122,7 +122,7 @@ func (t *Text) value(src source, lookup Lookup) (Value, error) {
 	v := Value{Pos: t.Pos, Variables: names(t.parts)}
 	var err error
 	if v.Text, err = expand(t.parts, lookup); err != nil {
-		return v, src.errorf(t.Pos, "", "%s", err)
+		return v, src.errorf(t.Pos, "${NAME:-DEFAULT} gives a variable a default", "%s", err)
 	}
 	return v, nil
 }

@@ -103,7 +103,7 @@ func (t *Text) typed(d *decoder, n *yaml.Node, want string, tags []string, parse
 		ok = ok || n.ShortTag() == tag
 	}
 	if !ok || parse(t.raw) != nil {
-		return d.wrong(n, want)
+		return d.errorf(t.Pos, "", "%s is expected, not %q", want, t.raw)
 	}
 	return nil
 }
