@@ -1,10 +1,15 @@
 package main
 
 import (
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/moby/buildkit/solver/errdefs"
+
 	"github.com/seatrial/seatrial/cmd/internal/config"
+	"github.com/seatrial/seatrial/testsuite"
 )
 
 // TestEveryFlagIsAKey has a new flag be given a key in seatrial.yaml, or a reason not to.
@@ -30,6 +35,42 @@ func TestEveryFlagIsAKey(t *testing.T) {
 		if known == slices.Contains(notOfProjects, flag) {
 			t.Errorf("--%s has a key in seatrial.yaml: %v; is that what was decided?", flag, known)
 		}
+	}
+}
+
+// TestBlame finds the lines of errors that know nothing of the file.
+func TestBlame(t *testing.T) {
+	file, err := config.Load("f", []byte("image: Bad::Ref\nbuild:\n  shm-size: lots\n  args: {A: b}\n  platforms: [linux/amd64, lots]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := func(string) (string, error) { return "", errors.New("not here") }
+	pr := &project{file: file, applied: file.Settings(none), stages: map[string]config.Pos{"app": {Line: 9, Column: 1}}}
+	for _, test := range []struct {
+		text string
+		line int // 0: nobody is to blame
+	}{
+		{`invalid reference "Bad::Ref"`, 1},
+		{`--shm-size "lots" is no size`, 3},
+		{`--platform "lots": what`, 5},
+		{`--platform is wrong`, 5},
+		{`--build-arg "A=b" is wrong`, 4},
+		{`--build-arg "=c" has no name`, 0}, // the command line's
+		{`--ulimit "lots"`, 0},
+		{`there is no name`, 0},
+	} {
+		var e *errdefs.SourceError
+		line := 0
+		if errors.As(pr.blame(usagef("", "%s", test.text)), &e) {
+			line = int(e.Ranges[0].Start.Line)
+		}
+		if line != test.line {
+			t.Errorf("blame(%s) shows line %d, want %d", test.text, line, test.line)
+		}
+	}
+	unknown := usagef("", "%w", &testsuite.UnknownStageError{Stage: "app"})
+	if got := pr.blame(unknown).Error(); !strings.HasPrefix(got, "f:9:1: no stage") {
+		t.Errorf("blame(%v) = %s, want line 9", unknown, got)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -50,8 +49,8 @@ func (pr *project) blame(err error) error {
 
 var flagInText = regexp.MustCompile(`--([a-z][a-z-]+)`)
 
-// suspect is the stage that is not there, or the value that the error quotes, or the
-// first one of the flag that it names.
+// suspect is the stage that is not there; or a value of the first flag that the error
+// names, if the file gave it; or, if it names none, the value that it quotes.
 func (pr *project) suspect(err error) (config.Pos, bool) {
 	var unknown *testsuite.UnknownStageError
 	if errors.As(err, &unknown) {
@@ -59,24 +58,36 @@ func (pr *project) suspect(err error) (config.Pos, bool) {
 		return pos, ok
 	}
 	text := err.Error()
-	for _, s := range pr.applied {
-		for _, v := range s.Values {
-			if quotes(text, v.Text) {
-				return v.Pos, true
+	flags := flagInText.FindAllStringSubmatch(text, -1)
+	for _, m := range flags {
+		for _, s := range pr.applied {
+			if s.Flag != m[1] {
+				continue
 			}
+			if pos, ok := quoted(text, s.Values); ok || s.Named {
+				return pos, ok // of a named setting the command line may have more
+			}
+			return s.Values[0].Pos, true
 		}
 	}
-	for _, m := range flagInText.FindAllStringSubmatch(text, -1) {
-		i := slices.IndexFunc(pr.applied, func(s config.Setting) bool { return s.Flag == m[1] && len(s.Values) > 0 })
-		if i >= 0 {
-			return pr.applied[i].Values[0].Pos, true
+	for _, s := range pr.applied {
+		if pos, ok := quoted(text, s.Values); ok && len(flags) == 0 {
+			return pos, true
 		}
 	}
 	return config.Pos{}, false
 }
 
-// quotes tells whether text has value in quotation marks, or what in it is behind =.
-func quotes(text, value string) bool {
-	_, rest, _ := strings.Cut(value, "=")
-	return strings.Contains(text, strconv.Quote(value)) || rest != "" && strings.Contains(text, strconv.Quote(rest))
+// quoted finds the value that text has in quotation marks, all of it or what is
+// behind =.
+func quoted(text string, values []config.Value) (config.Pos, bool) {
+	for _, v := range values {
+		_, rest, _ := strings.Cut(v.Text, "=")
+		for _, part := range []string{v.Text, rest} {
+			if part != "" && strings.Contains(text, strconv.Quote(part)) {
+				return v.Pos, true
+			}
+		}
+	}
+	return config.Pos{}, false
 }

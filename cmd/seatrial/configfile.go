@@ -116,13 +116,13 @@ func (pr *project) apply(c *cli.Context, s config.Setting) error {
 	if s.Err != nil {
 		return fileError(s.Err)
 	}
-	if len(s.Values) == 0 {
-		return nil
-	}
 	var old []string
 	if given {
 		old = c.StringSlice(s.Flag)
 		s.Values = slices.DeleteFunc(s.Values, func(v config.Value) bool { return overridden(v.Name, s.Flag, old) })
+	}
+	if len(s.Values) == 0 {
+		return nil
 	}
 	pr.applied = append(pr.applied, s)
 	if s.Flag == "target" {

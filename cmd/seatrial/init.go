@@ -72,14 +72,16 @@ func initialize(c *cli.Context, dir string) (string, error) {
 		stages:     stages,
 		script:     isScript(filepath.Join(dir, "test.sh")),
 	}.text()
+	if c.Bool("force") {
+		if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", usagef("", "replacing the configuration: %w", err)
+		}
+	}
 	return target, place(target, text)
 }
 
 // place writes a new file, and never through a link that lies there.
 func place(target, text string) error {
-	if err := os.Remove(target); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return usagef("", "replacing the configuration: %w", err)
-	}
 	f, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return usagef("", "writing the configuration: %w", err)
@@ -97,13 +99,13 @@ type starter struct {
 
 func (s starter) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# yaml-language-server: $schema=%s\n\nimage: %s\ntags: [\"${git.short:-dev}\", latest]\n", schemaURL, quoted(s.image))
+	fmt.Fprintf(&b, "# yaml-language-server: $schema=%s\n\nimage: %s\ntags: [\"${git.short:-dev}\", latest]\n", schemaURL, inYAML(s.image))
 	tests, target := s.tests()
 	if s.dockerfile != "" || target != "" {
 		b.WriteString("\nbuild:\n")
 		for _, line := range [][2]string{{"dockerfile", s.dockerfile}, {"target", target}} {
 			if line[1] != "" {
-				fmt.Fprintf(&b, "  %s: %s\n", line[0], quoted(line[1]))
+				fmt.Fprintf(&b, "  %s: %s\n", line[0], inYAML(line[1]))
 			}
 		}
 	}
@@ -118,8 +120,8 @@ func (s starter) text() string {
 	return b.String()
 }
 
-// quoted is text as YAML, in quotation marks where it needs them.
-func quoted(text string) string {
+// inYAML is text as YAML, in quotation marks where it needs them.
+func inYAML(text string) string {
 	out, err := yaml.Marshal(text)
 	if err != nil {
 		return strconv.Quote(text)
