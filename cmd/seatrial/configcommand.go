@@ -61,18 +61,18 @@ func printConfig(c *cli.Context, w io.Writer) error {
 		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
-		doc, err := forJSON(list)
+		doc, err := p.project.forJSON(list)
 		return errors.Join(err, enc.Encode(doc))
 	}
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
-	return errors.Join(enc.Encode(tree(list)), enc.Close())
+	return errors.Join(enc.Encode(p.project.hidden(tree(list))), enc.Close())
 }
 
 // forJSON gives values the form that they have in a file.
-func forJSON(list []setting) (any, error) {
+func (pr *project) forJSON(list []setting) (any, error) {
 	for i := range list {
-		if err := nodeOf(reflect.ValueOf(list[i].Value)).Decode(&list[i].Value); err != nil {
+		if err := pr.hidden(nodeOf(reflect.ValueOf(list[i].Value))).Decode(&list[i].Value); err != nil {
 			return nil, fmt.Errorf("printing %s: %w", list[i].Key, err)
 		}
 	}
@@ -89,7 +89,7 @@ func (p *plan) settings(c *cli.Context) ([]setting, error) {
 		}
 		_, list := flagOf(c, key.Flag).(*cli.StringSliceFlag)
 		for _, v := range valuesOf(c, key.Flag) {
-			s := setting{Key: key.Name, Value: p.project.shown(key.Flag, v), From: p.project.origin(key.Flag, v), list: list}
+			s := setting{Key: key.Name, Value: shown(key.Flag, v), From: p.project.origin(key.Flag, v), list: list}
 			switch v := c.Value(key.Flag).(type) {
 			case bool, int:
 				s.Value = v
@@ -129,23 +129,20 @@ func (p *plan) unset(key config.Key) []setting {
 }
 
 // shown is a flag's value without what should not be seen.
-func (pr *project) shown(flag, value string) string {
+func shown(flag, value string) string {
 	name, _, ok := strings.Cut(value, "=")
 	secret := ok && (flag == "build-arg" || flag == "label" || flag == "annotation") && secretName.MatchString(name)
-	for _, s := range pr.applied {
-		for _, v := range s.Values {
-			if s.Flag == flag && v.Text == value && slices.ContainsFunc(v.Variables, secretName.MatchString) {
-				secret = true
-			}
+	if secret {
+		return name + "=" + mask
+	}
+	// What caches take has credentials in some of its fields.
+	fields := strings.Split(value, ",")
+	for i, field := range fields {
+		if key, _, ok := strings.Cut(field, "="); ok && flag != "ssh" && secretName.MatchString(key) {
+			fields[i] = key + "=" + mask
 		}
 	}
-	switch {
-	case secret && ok:
-		return name + "=" + mask
-	case secret:
-		return mask
-	}
-	return llb.RedactURLs(value)
+	return llb.RedactURLs(strings.Join(fields, ","))
 }
 
 // shownTests are the tests, those that a stage's name makes too.

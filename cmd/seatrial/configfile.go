@@ -26,6 +26,7 @@ const noConfig = "none"
 type project struct {
 	file    *config.File // nil: there is none
 	lookup  config.Lookup
+	secrets []string          // values of variables that look like it
 	given   map[string]origin // flags that the file cannot set any more
 	applied []config.Setting
 	stages  map[string]config.Pos // that the file names
@@ -44,7 +45,7 @@ func loadProject(c *cli.Context) (*project, error) {
 	if err != nil {
 		return nil, err
 	}
-	pr.lookup = variables(c.Context, filepath.Dir(path))
+	pr.lookup = pr.noting(variables(c.Context, filepath.Dir(path)))
 	if pr.file, err = config.Load(path, data); err != nil {
 		return nil, fileError(err)
 	}
@@ -54,6 +55,17 @@ func loadProject(c *cli.Context) (*project, error) {
 		}
 	}
 	return pr, nil
+}
+
+// noting is lookup that keeps in mind what looks like a secret.
+func (pr *project) noting(lookup config.Lookup) config.Lookup {
+	return func(name string) (string, error) {
+		v, err := lookup(name)
+		if err == nil && secretName.MatchString(name) && !slices.Contains(pr.secrets, v) {
+			pr.secrets = append(pr.secrets, v)
+		}
+		return v, err
+	}
 }
 
 // configPath is "" if there is no file. One that is beside a context which is not on

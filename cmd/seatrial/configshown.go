@@ -37,6 +37,20 @@ func tree(list []setting) *yaml.Node {
 	return root
 }
 
+// hidden is n without the values of variables whose names look like secrets, wherever
+// the file put them.
+func (pr *project) hidden(n *yaml.Node) *yaml.Node {
+	for _, secret := range pr.secrets {
+		if len(secret) >= minMasked && n.Kind == yaml.ScalarNode {
+			n.Value = strings.ReplaceAll(n.Value, secret, mask)
+		}
+	}
+	for _, x := range n.Content {
+		pr.hidden(x)
+	}
+	return n
+}
+
 // child is the value of a key of a mapping, new if need be.
 func child(n *yaml.Node, key string, kind yaml.Kind) *yaml.Node {
 	for i := 0; i+1 < len(n.Content); i += 2 {

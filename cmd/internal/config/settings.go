@@ -24,8 +24,6 @@ type Value struct {
 	Name string // if the setting is named
 	Text string
 	Pos  Pos
-	// Variables are the names of those that were put in.
-	Variables []string
 }
 
 // Key is a place in a file that stands for a flag.
@@ -110,7 +108,7 @@ func (f *File) names(lookup Lookup) ([]Value, error) {
 		}
 		for _, tag := range tags.Values {
 			if tag.Text != "" {
-				out = append(out, Value{Text: image.Text + ":" + tag.Text, Pos: tag.Pos, Variables: append(tag.Variables, image.Variables...)})
+				out = append(out, Value{Text: image.Text + ":" + tag.Text, Pos: tag.Pos})
 			}
 		}
 	}
@@ -119,7 +117,7 @@ func (f *File) names(lookup Lookup) ([]Value, error) {
 
 // value is t with its variables replaced.
 func (t *Text) value(src source, lookup Lookup) (Value, error) {
-	v := Value{Pos: t.Pos, Variables: names(t.parts)}
+	v := Value{Pos: t.Pos}
 	var err error
 	if v.Text, err = expand(t.parts, lookup); err != nil {
 		return v, src.errorf(t.Pos, "${NAME:-DEFAULT} gives a variable a default", "%s", err)
