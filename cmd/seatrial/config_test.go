@@ -40,12 +40,15 @@ func TestEveryFlagIsAKey(t *testing.T) {
 
 // TestBlame finds the lines of errors that know nothing of the file.
 func TestBlame(t *testing.T) {
-	file, err := config.Load("f", []byte("image: Bad::Ref\nbuild:\n  shm-size: lots\n  args: {A: b}\n  platforms: [linux/amd64, lots]\n"))
+	file, err := config.Load("f", []byte("image: Bad::Ref\nbuild:\n  shm-size: lots\n  args: {A: b}\n  platforms: [linux/amd64, lots]\n  secrets:\n    b: {src: keys/b}\n    a: {src: keys/a}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	none := func(string) (string, error) { return "", errors.New("not here") }
-	pr := &project{file: file, applied: file.Settings(none), stages: map[string]config.Pos{"app": {Line: 9, Column: 1}}}
+	pr := &project{
+		file: file, applied: file.Settings(none), given: map[string]origin{"build-arg": {Kind: "flag"}},
+		stages: map[string]config.Pos{"app": {Line: 9, Column: 1}},
+	}
 	for _, test := range []struct {
 		text string
 		line int // 0: nobody is to blame
@@ -56,6 +59,8 @@ func TestBlame(t *testing.T) {
 		{`--platform is wrong`, 5},
 		{`--build-arg "A=b" is wrong`, 4},
 		{`--build-arg "=c" has no name`, 0}, // the command line's
+		{`--secret: stat keys/b: no such file`, 7},
+		{`--secret: stat keys/c: no such file`, 0},
 		{`--ulimit "lots"`, 0},
 		{`there is no name`, 0},
 	} {

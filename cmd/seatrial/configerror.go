@@ -64,10 +64,11 @@ func (pr *project) suspect(err error) (config.Pos, bool) {
 			if s.Flag != m[1] {
 				continue
 			}
-			if pos, ok := quoted(text, s.Values); ok || s.Named {
-				return pos, ok // of a named setting the command line may have more
+			pos, ok := quoted(text, s.Values)
+			if _, given := pr.given[s.Flag]; !ok && len(s.Values) == 1 && !given || !ok && !s.Named {
+				return s.Values[0].Pos, true
 			}
-			return s.Values[0].Pos, true
+			return pos, ok // of a named setting the command line may have more
 		}
 	}
 	for _, s := range pr.applied {
@@ -79,7 +80,7 @@ func (pr *project) suspect(err error) (config.Pos, bool) {
 }
 
 // quoted finds the value that text has in quotation marks, all of it or what is
-// behind =.
+// behind =, or the path behind the last = without any.
 func quoted(text string, values []config.Value) (config.Pos, bool) {
 	for _, v := range values {
 		_, rest, _ := strings.Cut(v.Text, "=")
@@ -87,6 +88,11 @@ func quoted(text string, values []config.Value) (config.Pos, bool) {
 			if part != "" && strings.Contains(text, strconv.Quote(part)) {
 				return v.Pos, true
 			}
+		}
+	}
+	for _, v := range values {
+		if path := v.Text[strings.LastIndex(v.Text, "=")+1:]; len(path) > 2 && path != v.Text && strings.Contains(text, " "+path+":") {
+			return v.Pos, true
 		}
 	}
 	return config.Pos{}, false

@@ -28,7 +28,7 @@ var variable = regexp.MustCompile(`^(git\.[a-z]*|[A-Za-z_][A-Za-z0-9_]*)(:?[-?])
 func parseTemplate(s string) ([]part, error) {
 	var all []part
 	for {
-		out, rest, err := parts(s)
+		out, rest, err := parts(s, 0)
 		if all = append(all, out...); err != nil || rest == "" {
 			return all, err
 		}
@@ -37,8 +37,11 @@ func parseTemplate(s string) ([]part, error) {
 	}
 }
 
+// maxDepth is how deep defaults are nested by somebody who wants to be understood.
+const maxDepth = 10
+
 // parts reads until the brace that s does not open, and returns the rest from there.
-func parts(s string) (out []part, rest string, err error) {
+func parts(s string, depth int) (out []part, rest string, err error) {
 	var literal strings.Builder
 	for s != "" {
 		i := strings.IndexAny(s, "$}")
@@ -53,7 +56,7 @@ func parts(s string) (out []part, rest string, err error) {
 			literal.WriteString("${")
 			s = s[3:]
 		case strings.HasPrefix(s, "${"):
-			p, after, err := parseVariable(s)
+			p, after, err := parseVariable(s, depth)
 			if err != nil {
 				return nil, "", err
 			}
@@ -67,10 +70,13 @@ func parts(s string) (out []part, rest string, err error) {
 	return append(out, part{literal: literal.String()}), "", nil
 }
 
-func parseVariable(s string) (part, string, error) {
+func parseVariable(s string, depth int) (part, string, error) {
+	if depth > maxDepth {
+		return part{}, "", fmt.Errorf("variables are nested more than %d deep", maxDepth)
+	}
 	m := variable.FindStringSubmatch(s[2:])
 	if m == nil {
-		return part{}, "", fmt.Errorf("no variable's name follows ${ in %q", s)
+		return part{}, "", fmt.Errorf("no variable's name follows ${ in %q", beginning(s))
 	}
 	p := part{name: m[1], op: m[2]}
 	if strings.HasPrefix(p.name, "git.") && !slices.Contains(gitNames, p.name) {
@@ -79,7 +85,7 @@ func parseVariable(s string) (part, string, error) {
 	rest := s[2+len(m[0]):]
 	if p.op != "" {
 		var err error
-		if p.arg, rest, err = parts(rest); err != nil {
+		if p.arg, rest, err = parts(rest, depth+1); err != nil {
 			return part{}, "", err
 		}
 	}
@@ -87,9 +93,18 @@ func parseVariable(s string) (part, string, error) {
 	case rest == "":
 		return part{}, "", fmt.Errorf("${%s has no }", p.name)
 	case rest[0] != '}':
-		return part{}, "", fmt.Errorf("after ${%s one of } :- - :? ? is expected, not %q", p.name, rest)
+		return part{}, "", fmt.Errorf("after ${%s one of } :- - :? ? is expected, not %q", p.name, beginning(rest))
 	}
 	return p, rest[1:], nil
+}
+
+// beginning is what an error shows of a text.
+func beginning(s string) string {
+	const most = 30
+	if r := []rune(s[:min(len(s), 4*most)]); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
 }
 
 // expand puts the variables' values in.
