@@ -18,7 +18,10 @@ func TestEveryFlagIsAKey(t *testing.T) {
 		"config",             // the file itself
 		"test", "test-stage", // tests
 		"untested", "push", // a decision of whoever runs it
-		"insecure-builder", // likewise
+		"insecure-builder", "dry-run", // likewise
+		// Of whoever pushes, from where they are.
+		"registry-user", "registry-password-stdin", "registry-password-file", "pull-user", "pull-password-file",
+		"registry-ca", "registry-certs", "insecure-registry",
 		"progress", "quiet", "debug", "help",
 	}
 	var flags []string

@@ -34,7 +34,7 @@ func configCommand(std Streams) *cli.Command {
 }
 
 // reportFlags are those of outputFlags that a file can set.
-var reportFlags = []string{"result-file", "metadata-file", "iidfile"}
+var reportFlags = []string{"junit", "report-dir", "result-file", "metadata-file", "iidfile"}
 
 // setting is a value of the plan: under a key, or an item of the list there.
 type setting struct {

@@ -57,11 +57,21 @@ type Build struct {
 
 // Testing are options of all tests.
 type Testing struct {
-	Platforms List `key:"platforms" flag:"test-platform" doc:"Platforms of the image to test on; default: all that it is built for."`
+	Reports     List     `key:"reports" flag:"report" doc:"Paths and patterns of files that every test brings back."`
+	Timeout     Duration `key:"timeout" flag:"test-timeout" doc:"How long a test may run, if it does not say so itself."`
+	AllTimeout  Duration `key:"all-timeout" flag:"tests-timeout" doc:"How long all tests together may run."`
+	Retries     Int      `key:"retries" flag:"test-retries" doc:"How often a test that failed is tried again, if it does not say so itself."`
+	Jobs        Int      `key:"jobs" flag:"test-jobs" doc:"How many tests run side by side."`
+	FailFast    Bool     `key:"fail-fast" flag:"fail-fast" doc:"Stop the other tests when one has failed."`
+	FailOnFlaky Bool     `key:"fail-on-flaky" flag:"fail-on-flaky" doc:"Take a test that passed on a retry for one that failed."`
+	NoCache     Bool     `key:"no-cache" flag:"no-test-cache" doc:"Run tests that passed on this image before, too."`
+	Platforms   List     `key:"platforms" flag:"test-platform" doc:"Platforms of the image to test on; default: all that it is built for."`
 }
 
 // Reports are files with results.
 type Reports struct {
+	Dir          Path `key:"dir" flag:"report-dir" doc:"Directory that tests' files are brought back to."`
+	JUnit        Path `key:"junit" flag:"junit" doc:"The merged result of all tests, as JUnit XML."`
 	ResultFile   Path `key:"result-file" flag:"result-file" doc:"What happened, as JSON."`
 	MetadataFile Path `key:"metadata-file" flag:"metadata-file" doc:"The image's metadata, as buildx writes it."`
 	IIDFile      Path `key:"iidfile" flag:"iidfile" doc:"The image's ID."`
