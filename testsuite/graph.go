@@ -21,6 +21,9 @@ import (
 
 // graph is the test as build steps on top of image.
 func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *llb.Stage) (*llb.Graph, error) {
+	if t.Structure != nil {
+		return trial.StageGraph(image)
+	}
 	if t.Stage != "" {
 		st, err := trial.Stage(t.Stage, image.Platform)
 		if err != nil {
@@ -312,7 +315,8 @@ func dirName(title string, used map[string]bool) string {
 func isTestFailure(t *llb.Trial, err error) bool {
 	var report *ReportError
 	var flaky *FlakyError
-	if errors.As(err, &report) || errors.As(err, &flaky) {
+	var structure *StructureError
+	if errors.As(err, &report) || errors.As(err, &flaky) || errors.As(err, &structure) {
 		return true
 	}
 	var vertex *errdefs.VertexError

@@ -143,7 +143,7 @@ func (r *run) report(rec *llb.Record) Case {
 			last = rec.Vertex(dgst)
 			c.add(last)
 		}
-		c.Cached = c.Status == Passed && last.Cached && !r.anew
+		c.Cached = c.Status == Passed && last.Cached && !r.anew && r.test.Structure == nil
 	}
 	if r.trace != nil {
 		c.trace(r)
@@ -157,6 +157,8 @@ func (r *run) report(rec *llb.Record) Case {
 // trace adds what the last attempt left behind.
 func (c *Case) trace(r *run) {
 	tr := r.trace
+	c.Cached = c.Cached || c.Status == Passed && tr.cached
+	c.Duration += tr.took
 	c.Results, c.Dir, c.Files, c.TimedOut = tr.report, tr.dir, tr.files, tr.timedOut
 	if c.Cached {
 		c.Ran = tr.started

@@ -111,6 +111,9 @@ func (s *Suite) overtime() bool { return s.Timeout > 0 && time.Since(s.began) >=
 
 // attempt tries a test once. What it left behind is brought back whatever came of it.
 func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
+	if r.test.Structure != nil {
+		return s.attemptStructure(ctx, t, r)
+	}
 	solve := t.Solve
 	if s.NoCache {
 		s.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
@@ -20,6 +21,44 @@ import (
 	"github.com/seatrial/seatrial/testsuite/junit"
 	"github.com/seatrial/seatrial/testsuite/structure"
 )
+
+// attemptStructure tries structure tests. Those without commands are done before it
+// would be known that they need not be.
+func (s *Suite) attemptStructure(ctx context.Context, t *llb.Trial, r *run) error {
+	cfg, tr := r.test.Structure, &trace{code: -1, started: time.Now()}
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		r.trace = tr
+	}()
+	mark := r.mark(tr)
+	if len(cfg.Commands) > 0 && !s.NoCache {
+		known, err := t.Passed(ctx, mark)
+		if err != nil {
+			return err
+		}
+		if known {
+			tr.cached = true
+			return nil
+		}
+	}
+	results, err := tryStructure(ctx, t, r.image, cfg)
+	if err != nil {
+		return err
+	}
+	tr.took = time.Since(tr.started)
+	tr.report = structureReport(cfg.Name, results)
+	if failed, total := tr.failedCases(); failed > 0 {
+		return &StructureError{Failed: failed, Total: total}
+	}
+	t.Remember(mark)
+	return nil
+}
+
+// StructureError says that structure tests failed.
+type StructureError struct{ Failed, Total int }
+
+func (e *StructureError) Error() string { return fmt.Sprintf("%d failed of %d", e.Failed, e.Total) }
 
 // tryStructure runs structure tests on the image for one platform. Its error is that
 // of the image's own build, or an *UnexecutableError if there are commands that the

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/seatrial/seatrial/testsuite/structure"
 )
 
-// Test is one thing to try on the image. Exactly one of Stage, Command, Args and
-// Start says what.
+// Test is one thing to try on the image. Exactly one of Stage, Command, Args, Start
+// and Structure says what.
 type Test struct {
 	// Name is what the test is called in output and reports. Default: the
 	// stage's name, or the command.
@@ -24,6 +26,8 @@ type Test struct {
 	Args []string
 	// Start is a container as docker run starts it.
 	Start *Start
+	// Structure are checks of the image's files and configuration, and commands.
+	Structure *structure.Config
 
 	// From is where a command runs. Default: in the built image.
 	From Source
@@ -164,6 +168,8 @@ func (t Test) name() string {
 		return t.Name
 	case t.Stage != "":
 		return t.Stage
+	case t.Structure != nil:
+		return t.Structure.Name
 	case t.Command != "":
 		return strings.Join(strings.Fields(t.Command), " ")
 	default:
@@ -209,6 +215,9 @@ func (t Test) stages() []string {
 
 // mark tells the test from every other one, as far as that has to do with what it finds.
 func (t Test) mark() string {
+	if t.Structure != nil {
+		return "structure " + t.Structure.Digest()
+	}
 	t.Name, t.Reports, t.Timeout, t.Retries = "", nil, 0, 0
 	dt, err := json.Marshal(t)
 	if err != nil {

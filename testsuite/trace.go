@@ -32,6 +32,9 @@ type trace struct {
 	tail      []byte // of the output
 	code      int    // the exit code that the helper passed on
 
+	cached bool          // it is known to have passed, and has left nothing
+	took   time.Duration // of what is no step of the build
+
 	dir       string   // in Suite.ReportDir
 	files     []string // in dir
 	unmatched []string // patterns

@@ -9,7 +9,6 @@ import (
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
-	"github.com/seatrial/seatrial/testsuite"
 )
 
 const (
@@ -30,7 +29,7 @@ func (p *plan) solvePatiently(ctx context.Context, s *share, build llb.Options, 
 	suite := p.suite
 	for n := 1; ; n++ {
 		if suite != nil {
-			p.suite = &testsuite.Suite{Tests: slices.Clone(suite.Tests), Target: suite.Target, Platforms: suite.Platforms}
+			p.suite = suite.Another()
 		}
 		err := p.solve(ctx, s, build, ship, d)
 		if n == maxSolves || ctx.Err() != nil || !ship.lostImage(err) {

@@ -2,10 +2,8 @@ package main
 
 import (
 	"maps"
-	"reflect"
 
 	"github.com/seatrial/seatrial/cmd/internal/config"
-	"github.com/seatrial/seatrial/testsuite"
 )
 
 // fileTests are the tests of the file, unless the command line or the environment
@@ -21,7 +19,7 @@ func (p *plan) fileTests() error {
 	}
 	for _, t := range list {
 		if !runnable(t) {
-			return fileError(pr.file.Error(t.Pos, "name, run and stage are what there is", "this seatrial cannot run such a test yet"))
+			return fileError(pr.file.Error(t.Pos, "services and file are not known yet", "this seatrial cannot run such a test yet"))
 		}
 		p.suite.Tests = append(p.suite.Tests, t.Test)
 		pr.tests = append(pr.tests, t.Pos)
@@ -32,6 +30,5 @@ func (p *plan) fileTests() error {
 
 // runnable tells whether the suite can do all that a test says.
 func runnable(t config.Declared) bool {
-	known := testsuite.Test{Name: t.Name, Stage: t.Stage, Command: t.Command}
-	return t.File == "" && reflect.DeepEqual(t.Test, known)
+	return t.File == "" && len(t.Test.Services) == 0 && t.Test.Start == nil && t.Test.Hostname == "" && t.Test.Platform == ""
 }

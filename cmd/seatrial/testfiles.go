@@ -16,6 +16,7 @@ import (
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite"
 	"github.com/seatrial/seatrial/testsuite/compose"
+	"github.com/seatrial/seatrial/testsuite/structure"
 )
 
 // testFiles reads the files that are tests: those named, or, if no test is named at
@@ -37,7 +38,7 @@ func (p *plan) testFiles(c *cli.Context) error {
 	}
 	opt := p.composeOptions(c)
 	for _, file := range files {
-		err := p.composeFile(c, file, opt)
+		err := p.testFile(c, file, opt)
 		if err != nil && p.mode != modeCheck {
 			return err
 		}
@@ -48,6 +49,36 @@ func (p *plan) testFiles(c *cli.Context) error {
 	}
 	p.warnOfHooks()
 	return nil
+}
+
+// testFile adds the tests of a file, told by its content.
+func (p *plan) testFile(c *cli.Context, file string, opt compose.Options) error {
+	data, err := os.ReadFile(file)
+	if err == nil && structure.Detect(data) {
+		return p.structureFile(file, data)
+	}
+	return p.composeFile(c, file, opt) // which says what is wrong with any other
+}
+
+func (p *plan) structureFile(file string, data []byte) error {
+	cfg, err := structure.Parse(file, data)
+	if err == nil {
+		err = cfg.ResolveEnv(os.Getenv, os.ReadFile)
+	}
+	if err != nil {
+		return structureError(err, data)
+	}
+	p.suite.Tests = append(p.suite.Tests, testsuite.Test{Structure: cfg})
+	return nil
+}
+
+// structureError shows the first line of the file that is wrong.
+func structureError(err error, data []byte) error {
+	var e *structure.Error
+	if errors.As(err, &e) && e.Line > 0 {
+		err = errdefs.WithSource(err, sourceLine(e.File, data, e.Line))
+	}
+	return usagef("", "%w", err)
 }
 
 func (p *plan) composeFile(c *cli.Context, file string, opt compose.Options) error {
@@ -79,8 +110,12 @@ func composeSource(f compose.Finding) *errdefs.Source {
 	if err != nil || f.Line == 0 {
 		return nil
 	}
-	at := &pb.Position{Line: int32(f.Line)} //nolint:gosec // a file that was parsed has fewer lines
-	return &errdefs.Source{Info: &pb.SourceInfo{Filename: f.File, Data: data}, Ranges: []*pb.Range{{Start: at, End: at}}}
+	return sourceLine(f.File, data, f.Line)
+}
+
+func sourceLine(file string, data []byte, line int) *errdefs.Source {
+	at := &pb.Position{Line: int32(line)} //nolint:gosec // a file that was parsed has fewer lines
+	return &errdefs.Source{Info: &pb.SourceInfo{Filename: file, Data: data}, Ranges: []*pb.Range{{Start: at, End: at}}}
 }
 
 // dockerfileDir is where the Dockerfile is, "" if that is no directory of this machine.
