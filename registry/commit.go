@@ -93,6 +93,9 @@ func (p *Push) writeManifests(ctx context.Context, d *dest, t *tree) error {
 }
 
 func (p *Push) writeManifest(ctx context.Context, d *dest, m *manifest) error {
+	if d.there[m.digest] {
+		return nil
+	}
 	ref := d.repo.Digest(m.digest.String())
 	var got v1.Hash
 	err := p.network.retry.do(ctx, func(ctx context.Context) (err error) {

@@ -72,11 +72,14 @@ func (n *network) dial(ctx context.Context, repo name.Repository, scopes []strin
 // open makes the client that reads through the authenticated transport. Given a
 // *transport.Wrapper, it neither connects again nor repeats anything.
 func (c *conn) open() error {
-	opts := []remote.Option{
+	var err error
+	c.puller, err = remote.NewPuller(c.options()...)
+	return err
+}
+
+func (c *conn) options() []remote.Option {
+	return []remote.Option{
 		remote.WithTransport(c.transport),
 		remote.WithRetryBackoff(remote.Backoff{Steps: 1}),
 	}
-	var err error
-	c.puller, err = remote.NewPuller(opts...)
-	return err
 }

@@ -60,6 +60,7 @@ type dest struct {
 	conn  *conn
 	there map[v1.Hash]bool // the manifest is there
 	ready map[v1.Hash]bool // and if it is not, all it refers to
+	blobs map[v1.Hash]bool // the blob is there
 }
 
 // NewPush prepares a push to the references, without any I/O. One that is given
@@ -89,7 +90,7 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 		p.refs = append(p.refs, ref)
 		if repo := ref.Context(); !repos[repo.Name()] {
 			repos[repo.Name()] = true
-			p.dests = append(p.dests, &dest{repo: repo, there: map[v1.Hash]bool{}, ready: map[v1.Hash]bool{}})
+			p.dests = append(p.dests, &dest{repo: repo, there: map[v1.Hash]bool{}, ready: map[v1.Hash]bool{}, blobs: map[v1.Hash]bool{}})
 		}
 	}
 	return p, nil

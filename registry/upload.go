@@ -27,6 +27,7 @@ func (p *Push) uploadGroup(ctx context.Context, group []*dest, t *tree) error {
 			empty = append(empty, d)
 		}
 	}
+	t.note(full)
 	if len(empty) == 0 {
 		return nil
 	}
@@ -40,7 +41,18 @@ func (p *Push) uploadGroup(ctx context.Context, group []*dest, t *tree) error {
 	for _, d := range empty {
 		d.ready[digest] = true
 	}
+	t.note(empty)
 	return nil
+}
+
+// note has repositories remember that all blobs are there.
+func (t *tree) note(in []*dest) {
+	for _, d := range in {
+		for _, blob := range t.blobs {
+			digest, _ := blob.Digest() // newTree has had it
+			d.blobs[digest] = true
+		}
+	}
 }
 
 // route is how the blobs get into one repository.
@@ -73,7 +85,9 @@ func (p *Push) plan(ctx context.Context, full, empty []*dest, t *tree) []*route 
 func (r *route) mountAll(t *tree, from name.Repository) {
 	for _, blob := range t.blobs {
 		digest, _ := blob.Digest() // newTree has had it
-		r.from[digest] = from
+		if !r.dest.blobs[digest] {
+			r.from[digest] = from
+		}
 	}
 }
 
@@ -82,9 +96,12 @@ func (r *route) findSources(ctx context.Context, t *tree) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, blob := range t.blobs {
+		digest, _ := blob.Digest()
+		if r.dest.blobs[digest] {
+			continue
+		}
 		wg.Go(func() {
 			if from, ok := mountable(ctx, blob, r.dest.repo); ok {
-				digest, _ := blob.Digest()
 				mu.Lock()
 				defer mu.Unlock()
 				r.from[digest] = from
@@ -146,8 +163,12 @@ func (p *Push) uploadRoutes(ctx context.Context, routes []*route, t *tree) error
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(p.jobs)
 	for _, blob := range t.blobs {
+		digest, _ := blob.Digest()
 		g.Go(func() error {
 			for _, r := range routes {
+				if r.dest.blobs[digest] {
+					continue
+				}
 				if err := p.uploadBlob(ctx, r, blob); err != nil {
 					return err
 				}

@@ -7,7 +7,11 @@ func (s *Suite) Passed() *Report {
 	defer s.mu.Unlock()
 	rep := &Report{Untested: s.skipped}
 	for _, r := range s.runs {
-		rep.Cases = append(rep.Cases, Case{Name: r.name, Platform: r.platform, Status: Passed})
+		c := Case{Name: r.name, Platform: r.platform, Status: Passed}
+		if r.trace != nil {
+			c.Results = r.trace.report
+		}
+		rep.Cases = append(rep.Cases, c)
 	}
 	return rep
 }
