@@ -11,6 +11,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/identity"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
@@ -29,7 +30,9 @@ type delivery struct {
 	stdout  io.Writer
 	out     *outcome
 	display *display
-	suites  []*testsuite.Suite // that the image has to pass
+	suites  []*testsuite.Suite   // that the image has to pass
+	passed  []testsuite.Case     // that are attested
+	final   *ocispecs.Descriptor // of the image with what is attested of its tests; nil: nothing is
 }
 
 // any tells whether there is anything to write.

@@ -99,6 +99,8 @@ func exitCode(err error) int {
 		check   *checkError
 		output  *outputError
 		signal  *signalError
+		proof   *unprovenError
+		read    *readError
 	)
 	switch {
 	case err == nil:
@@ -116,11 +118,11 @@ func exitCode(err error) int {
 		return exitBuilder
 	case errors.As(err, &lost):
 		return exitBuilder
-	case errors.As(err, &failed):
+	case errors.As(err, &failed), errors.As(err, &proof):
 		return exitTest
 	case errors.As(err, &partial):
 		return exitPartial
-	case errors.As(err, &push):
+	case errors.As(err, &push), errors.As(err, &read):
 		return exitPush
 	case errors.As(err, &build), errors.As(err, &output):
 		return exitBuild

@@ -124,7 +124,7 @@ func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shi
 	if s.result = res; err == nil {
 		out.builds = append(out.builds, s)
 	}
-	out.built(res)
+	out.built(d.attested(res))
 	if p.suite != nil {
 		out.addReport(p.suite.Report(res.Record))
 	}

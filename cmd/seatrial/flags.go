@@ -88,6 +88,7 @@ func testFlags() []cli.Flag {
 		boolFlag(catTest, "fail-fast", "stop the other tests when one has failed"),
 		boolFlag(catTest, "fail-on-flaky", "fail if a test passed only when it was tried again"),
 		boolFlag(catTest, "no-test-cache", "run the tests even if they have passed on this image before"),
+		attestTestsFlag(),
 	}
 }
 

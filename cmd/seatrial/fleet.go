@@ -2,14 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"sync"
-
-	"github.com/moby/buildkit/exporter/containerimage/exptypes"
-	digest "github.com/opencontainers/go-digest"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/registry"
@@ -138,6 +132,9 @@ func (f *fleet) commit(ctx context.Context) error {
 	if err != nil {
 		return &buildError{err: err}
 	}
+	if whole, err = f.delivery.attest(ctx, whole); err != nil {
+		return err
+	}
 	if f.index, err = indexResult(whole); err != nil {
 		return err
 	}
@@ -154,27 +151,15 @@ func (f *fleet) commit(ctx context.Context) error {
 
 // indexResult describes the index as an exporter would.
 func indexResult(whole registry.Artifact) (*llb.Result, error) {
-	hash, err := whole.Digest()
+	desc, err := descriptorOf(whole)
 	if err != nil {
 		return nil, err
 	}
-	mediaType, err := whole.MediaType()
+	resp, err := describing(nil, desc)
 	if err != nil {
 		return nil, err
 	}
-	size, err := whole.Size()
-	if err != nil {
-		return nil, err
-	}
-	desc := ocispecs.Descriptor{MediaType: string(mediaType), Digest: digest.Digest(hash.String()), Size: size}
-	dt, err := json.Marshal(desc)
-	if err != nil {
-		return nil, err
-	}
-	return &llb.Result{Descriptor: desc, Response: map[string]string{
-		exptypes.ExporterImageDigestKey:     hash.String(),
-		exptypes.ExporterImageDescriptorKey: base64.StdEncoding.EncodeToString(dt),
-	}}, nil
+	return &llb.Result{Descriptor: desc, Response: resp}, nil
 }
 
 // sum adds the shares up, for the outcome, and returns what ended the whole.

@@ -24,6 +24,8 @@ func hints(err error) []string {
 		lost    *lostError
 		partial *registry.PartialError
 		push    *pushError
+		proof   *unprovenError
+		read    *readError
 		build   *buildError
 	)
 	switch {
@@ -44,6 +46,10 @@ func hints(err error) []string {
 		return []string{"run again when the registry is back; what has moved stays as it is"}
 	case errors.As(err, &push):
 		return append(pushHints(err), "no tag moved")
+	case errors.As(err, &proof):
+		return []string{"seatrial run attests what passed, unless it is told --attest-tests=false; --sign has it signed"}
+	case errors.As(err, &read):
+		return readHints(err)
 	case errors.As(err, &build):
 		return buildHints(build)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
+	"github.com/seatrial/seatrial/cmd/internal/sigstore"
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite"
 )
@@ -57,6 +58,8 @@ type plan struct {
 	access      *access
 	found       bool // the suite's tests are files that were found, not named
 	warned      []finding
+	attestTests bool             // the result of the tests goes into the image's index
+	signer      *sigstore.Signer // of the result; nil: it is not signed
 
 	resultFile, metadataFile, iidFile, junitFile string
 }
@@ -88,7 +91,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.names, p.registries, p.testFiles, p.dockerfile, p.dry} {
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.testResults, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.signing, p.names, p.registries, p.testFiles, p.dockerfile, p.dry} {
 		if err := step(c); err != nil {
 			return nil, pr.blame(err)
 		}

@@ -88,6 +88,9 @@ func (s *shipping) ship(ctx context.Context, image *llb.Shipment, d *delivery) e
 	if err != nil {
 		return err
 	}
+	if artifact, err = d.attest(ctx, artifact); err != nil {
+		return err
+	}
 	if err := d.deliver(ctx, []*llb.Shipment{image}, artifact); err != nil {
 		return err
 	}
@@ -153,6 +156,9 @@ func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *de
 	out := d.out
 	if s.dry {
 		return s.preview(ctx, artifact, out)
+	}
+	if err := s.sign(ctx, artifact, d); err != nil {
+		return err
 	}
 	done := d.display.step(fmt.Sprintf("[push] tagging %s", plural(len(s.refs), "reference")))
 	pushed, err := s.push.Commit(ctx, artifact)

@@ -1,0 +1,156 @@
+package sigstore
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+)
+
+// Signer signs with a private key.
+type Signer struct {
+	Verifier // by its public half
+	key      *ecdsa.PrivateKey
+}
+
+// ErrPassword says that a key is encrypted and the password is not its own.
+var ErrPassword = errors.New("the password is wrong")
+
+// ReadSigner reads a private key in PEM: ECDSA on P-256, as cosign generate-key-pair
+// makes them, encrypted with the password, or not encrypted (PKCS #8 or SEC 1). The
+// error for a wrong password matches ErrPassword.
+func ReadSigner(path, password string) (*Signer, error) {
+	block, err := readPEM(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parsePrivate(block, password)
+	if err != nil {
+		return nil, fmt.Errorf("reading private key %s: %w", path, err)
+	}
+	v, err := newVerifier(&key.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("reading private key %s: %w", path, err)
+	}
+	return &Signer{*v, key}, nil
+}
+
+func parsePrivate(block *pem.Block, password string) (*ecdsa.PrivateKey, error) {
+	der := block.Bytes
+	switch block.Type {
+	case "ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY":
+		var err error
+		if der, err = encrypted.Decrypt(block.Bytes, []byte(password)); err != nil {
+			return nil, ErrPassword // the cause is no more than that
+		}
+	case "PRIVATE KEY":
+	case "EC PRIVATE KEY":
+		return x509.ParseECPrivateKey(der)
+	default:
+		return nil, fmt.Errorf("it is a %q, not a private key", block.Type)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, err
+	}
+	ec, ok := key.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("it is a %T, not an ECDSA key", key)
+	}
+	return ec, nil
+}
+
+// Sign makes a bundle of a statement.
+func (s *Signer) Sign(statement []byte) ([]byte, error) {
+	sum := sha256.Sum256(dsse.PAE(payloadType, statement))
+	sig, err := s.key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	if err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	return json.Marshal(bundle{
+		MediaType: MediaType, Material: material{&publicKey{s.hint}},
+		Envelope: envelope{statement, payloadType, []signature{{sig}}},
+	})
+}
+
+// Verifier verifies what the owner of a key has signed.
+type Verifier struct {
+	key  *ecdsa.PublicKey
+	hint string
+}
+
+// ReadVerifier reads a public key in PEM: ECDSA on P-256, as in cosign.pub.
+func ReadVerifier(path string) (*Verifier, error) {
+	block, err := readPEM(path)
+	if err != nil {
+		return nil, err
+	}
+	if block.Type != "PUBLIC KEY" {
+		return nil, fmt.Errorf("reading public key %s: it is a %q", path, block.Type)
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("reading public key %s: %w", path, err)
+	}
+	ec, ok := key.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("reading public key %s: it is a %T, not an ECDSA key", path, key)
+	}
+	v, err := newVerifier(ec)
+	if err != nil {
+		return nil, fmt.Errorf("reading public key %s: %w", path, err)
+	}
+	return v, nil
+}
+
+// newVerifier takes keys for which SHA-256 is the hash to sign: with others, cosign
+// would expect another one.
+func newVerifier(key *ecdsa.PublicKey) (*Verifier, error) {
+	if key.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("it is on the curve %s, not on P-256", key.Curve.Params().Name)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(der)
+	return &Verifier{key, base64.StdEncoding.EncodeToString(sum[:])}, nil
+}
+
+// Verify gives the statement in a bundle that the key has signed.
+func (v *Verifier) Verify(data []byte) ([]byte, error) {
+	b, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(dsse.PAE(payloadType, b.Envelope.Payload))
+	for _, s := range b.Envelope.Signatures {
+		if ecdsa.VerifyASN1(v.key, sum[:], s.Sig) {
+			return b.Envelope.Payload, nil
+		}
+	}
+	return nil, errors.New("verifying Sigstore bundle: it was not signed with this key")
+}
+
+func readPEM(path string) (*pem.Block, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading key: %w", err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("reading key %s: it is not in PEM", path)
+	}
+	return block, nil
+}

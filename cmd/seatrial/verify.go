@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/cmd/internal/sigstore"
+	"github.com/seatrial/seatrial/registry"
+	"github.com/seatrial/seatrial/testsuite"
+)
+
+// unprovenError says that an image cannot be shown to have passed its tests.
+type unprovenError struct{ err error }
+
+func (e *unprovenError) Error() string { return e.err.Error() }
+func (e *unprovenError) Unwrap() error { return e.err }
+
+func unprovenf(format string, args ...any) error {
+	return &unprovenError{fmt.Errorf(format, args...)}
+}
+
+// readError is an image that a registry does not give.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return e.err.Error() }
+func (e *readError) Unwrap() error { return e.err }
+
+func readHints(err error) []string {
+	var e *registry.Error
+	if errors.As(err, &e) && e.Kind == registry.KindDenied && !e.Anonymous {
+		return []string{fmt.Sprintf("the credentials for %s were refused, or may not pull from %s", e.Registry, e.Repository)}
+	}
+	return pushHints(err)
+}
+
+func verifyCommand(std Streams) *cli.Command {
+	return &cli.Command{
+		Name: "verify", Usage: "tell whether an image in a registry passed its tests", ArgsUsage: "REFERENCE",
+		Description: "Reads what seatrial run has attested of the image, and prints it by its digest if its\n" +
+			"tests passed on every platform that it is for. Otherwise the exit code is 4, or 6 if\n" +
+			"the registry does not give the image.\n\n" +
+			"Without --key this believes whoever may push to the repository.\n\n" +
+			"   image=$(seatrial verify --key cosign.pub registry.example.com/app:1.2)",
+		Flags: append(registryFlags(),
+			listFlag(catTest, "require-test", "the test `NAME` must be among those that passed, on every platform; may be repeated"),
+			stringFlag(catTest, "key", "`FILE` with the public key that the result must be signed with (run --sign)"),
+			boolFlag(catOutput, "quiet", "print the digest and errors only", "q"),
+			boolFlag(catOutput, "debug", "show errors with all that led to them"),
+		),
+		Action: func(c *cli.Context) error {
+			v, err := newVerification(c, std)
+			if err != nil {
+				return err
+			}
+			err = v.run(c.Context, std)
+			if v.debug {
+				explain(std.Err, err)
+			}
+			return err
+		},
+	}
+}
+
+// verification is a command line of verify.
+type verification struct {
+	ref      name.Reference
+	required []string
+	key      *sigstore.Verifier // nil: signatures do not matter
+	keyFile  string
+	options  registry.Options
+	notes    io.Writer
+	debug    bool
+}
+
+func newVerification(c *cli.Context, std Streams) (*verification, error) {
+	if c.NArg() != 1 {
+		return nil, usagef("seatrial verify registry.example.com/team/app:1.2", "one REFERENCE is expected, not %d", c.NArg())
+	}
+	v := &verification{
+		required: c.StringSlice("require-test"), keyFile: c.String("key"), debug: c.Bool("debug"), notes: std.Err,
+	}
+	if c.Bool("quiet") {
+		v.notes = io.Discard
+	}
+	arg := c.Args().First()
+	if at := strings.LastIndex(arg, "@"); at >= 0 && !strings.HasPrefix(arg[at:], "@sha") {
+		return nil, usagef("", "a reference has no user name or password: …%s", arg[at:])
+	}
+	var err error
+	if v.ref, err = name.ParseReference(arg, name.WeakValidation); err != nil {
+		return nil, usagef("a reference looks like registry.example.com/team/app:1.2", "invalid reference %q: %w", arg, err)
+	}
+	p := &plan{outputs: &outputSet{}, refs: []name.Reference{v.ref}}
+	if err := p.registries(c); err != nil {
+		return nil, err
+	}
+	v.options = registry.Options{Keychain: p.access.pulls, Transport: p.access.hosts}
+	if v.keyFile != "" {
+		if v.key, err = sigstore.ReadVerifier(v.keyFile); err != nil {
+			return nil, usagef("the public key of the pair that seatrial run --sign has the private one of, as cosign.pub", "--key: %w", err)
+		}
+	}
+	return v, nil
+}
+
+func (v *verification) run(ctx context.Context, std Streams) error {
+	reader, err := registry.NewReader(ctx, v.ref.Context(), v.options)
+	if err != nil {
+		return &readError{err}
+	}
+	found, err := reader.Attested(ctx, v.ref, testResultType)
+	if err != nil {
+		return &readError{err}
+	}
+	if len(found.Images) == 0 {
+		return unprovenf("%s: the index has no image", v.ref)
+	}
+	payload, err := v.signature(ctx, reader, found.Digest)
+	if err != nil {
+		return err
+	}
+	if !found.Index && payload != nil {
+		// Nothing else of an image's referrers is signed; the index's digest
+		// covers what is in it.
+		found.Images[0].Statements = [][]byte{payload}
+	}
+	var missing []error
+	for _, image := range found.Images {
+		err := v.image(image, len(found.Images))
+		if err != nil && !found.Index {
+			err = unprovenf("%w; if it is part of an index, name the index: this registry may not tell what refers to it", err)
+		}
+		missing = append(missing, err)
+	}
+	if err := errors.Join(missing...); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(std.Out, canonical(v.ref.Context().Digest(found.Digest.String())))
+	return err
+}
+
+// image shows the tests that one image passed.
+func (v *verification) image(image registry.AttestedImage, of int) error {
+	platform := ""
+	if of > 1 {
+		platform = platformName(image.Platform)
+	}
+	var passed []string
+	for _, s := range image.Statements {
+		passed = append(passed, passedIn(s, image.Digest)...)
+	}
+	on := v.ref.String()
+	if platform != "" {
+		on += " (" + platform + ")"
+	}
+	if len(passed) == 0 {
+		return unprovenf("%s: nothing says that %s passed any test", on, image.Digest)
+	}
+	for _, name := range passed {
+		c := testsuite.Case{Name: short(sanitize(name), 40), Platform: platform}
+		row(v.notes, "tested", c.Title(), string(testsuite.Passed))
+	}
+	for _, want := range v.required {
+		if !slices.Contains(passed, want) {
+			return unprovenf("%s: %q is not among the tests that passed: %s", on, want, sanitize(strings.Join(passed, ", ")))
+		}
+	}
+	return nil
+}
+
+// passedIn are the tests that a statement says passed on an image: none if it is about
+// something else.
+func passedIn(data []byte, image v1.Hash) []string {
+	var s statement
+	if json.Unmarshal(data, &s) != nil || s.PredicateType != testResultType || s.Predicate.Result != resultPassed {
+		return nil
+	}
+	if s.Type != statementType || !slices.ContainsFunc(s.Subject, func(sub subject) bool { return sub.Digest[image.Algorithm] == image.Hex }) {
+		return nil
+	}
+	return s.Predicate.PassedTests
+}
+
+// signature makes sure that the key's owner says that the image passed, and gives the
+// statement; nil if no signature is asked for.
+func (v *verification) signature(ctx context.Context, reader *registry.Reader, image v1.Hash) ([]byte, error) {
+	if v.key == nil {
+		row(v.notes, "signed", "not checked: whoever may push there may have written this (--key)", "")
+		return nil, nil
+	}
+	bundles, err := reader.Referrers(ctx, image, sigstore.MediaType)
+	if err != nil {
+		return nil, &readError{err}
+	}
+	for _, b := range bundles {
+		payload, err := v.key.Verify(b)
+		if err == nil && len(passedIn(payload, image)) > 0 {
+			row(v.notes, "signed", "by "+v.keyFile, "")
+			return payload, nil
+		}
+	}
+	return nil, unprovenf("%s: none of the %s of %s is the key's word that it passed its tests", v.ref, plural(len(bundles), "signature"), image)
+}
