@@ -15,7 +15,7 @@ export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build helpers tools deps test integration frontend verify demo bench clean help
+.PHONY: build helpers tools deps test integration frontend cosign verify demo bench clean help
 
 build: helpers ## bin/seatrial (the default)
 	$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/seatrial ./cmd/seatrial
@@ -59,6 +59,10 @@ bin/golangci-lint: hack/lint/go.mod hack/lint/go.sum
 	cd hack/lint && $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o '$(CURDIR)/bin/' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch $@
 
+bin/cosign: hack/cosign/go.mod hack/cosign/go.sum
+	cd hack/cosign && $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o '$(CURDIR)/bin/' github.com/sigstore/cosign/v3/cmd/cosign
+	@touch $@
+
 deps: ## install the packages that the tests need (asks nothing, says what)
 	hack/install.sh test
 
@@ -69,6 +73,9 @@ integration: test ## the same: there are no others
 
 frontend: deps tools ## BuildKit's own Dockerfile tests, against our frontend (PATTERN=TestCopy…; all: 15 minutes)
 	hack/frontend/run.sh $(PATTERN)
+
+cosign: deps helpers tools bin/cosign ## signatures, against cosign itself (building it takes minutes)
+	$(GO) test -tags cosign -run TestCosign -count=1 $(TEST_FLAGS) ./cmd/seatrial
 
 verify: helpers bin/golangci-lint ## formatting, linters, module files, import rules
 	hack/install.sh lint

@@ -20,6 +20,8 @@ import (
 
 const (
 	statementType = "https://in-toto.io/Statement/v1"
+	// oldStatement is what cosign attest writes to this day.
+	oldStatement = "https://in-toto.io/Statement/v0.1"
 	// testResultType is in-toto's predicate for the result of tests.
 	testResultType = "https://in-toto.io/attestation/test-result/v0.1"
 	// resultPassed is the result of what was pushed; there is no other.

@@ -184,7 +184,7 @@ func passedIn(data []byte, image v1.Hash) []string {
 	if json.Unmarshal(data, &s) != nil || s.PredicateType != testResultType || s.Predicate.Result != resultPassed {
 		return nil
 	}
-	if s.Type != statementType || !slices.ContainsFunc(s.Subject, func(sub subject) bool { return sub.Digest[image.Algorithm] == image.Hex }) {
+	if s.Type != statementType && s.Type != oldStatement || !slices.ContainsFunc(s.Subject, func(sub subject) bool { return sub.Digest[image.Algorithm] == image.Hex }) {
 		return nil
 	}
 	return s.Predicate.PassedTests
