@@ -121,6 +121,31 @@ func TestAttestSendsNothingTwice(t *testing.T) {
 	}
 }
 
+// An unchanged project that is attested must cost next to nothing, either.
+func TestAttestUnchanged(t *testing.T) {
+	d := startDaemon(t)
+	img := d.load(t, d.add(t, ociImage(t)), registry.LoadOptions{})
+	digest := must(img.Digest())(t)
+	attested := must(registry.Attest(t.Context(), img, []registry.Statement{statement(digest, "one")}, registry.AttestOptions{}))(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
+	tags := []string{reg.Host + "/team/app:1", reg.Host + "/team/app:latest"}
+	push(t, attested, registry.Options{}, tags...)
+	reg.Forget()
+
+	p := newPush(t, registry.Options{}, tags...)
+	if err := p.Upload(t.Context(), img); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range must(p.Commit(t.Context(), attested))(t) {
+		if one.Moved {
+			t.Errorf("pushing %s again moved it", one.Reference)
+		}
+	}
+	if got := reg.Requests(); len(got) > 4 {
+		t.Errorf("requests for an unchanged image: %v, want 4 at most", got)
+	}
+}
+
 // TestAttestJoins adds to what BuildKit has attested, in either of its forms.
 func TestAttestJoins(t *testing.T) {
 	for _, opt := range []registry.AttestOptions{{}, {ImageForm: true}} {

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -33,11 +34,17 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.Connect(ctx); err != nil {
+		return nil, err
+	}
+	tags := p.tags(t)
+	if err := p.recognize(ctx, tags, t); err != nil {
+		return nil, err
+	}
 	if err := p.upload(ctx, t); err != nil {
 		return nil, err
 	}
-	tags, err := p.prepare(ctx, t)
-	if err != nil {
+	if err := p.prepare(ctx, tags, t); err != nil {
 		return nil, err
 	}
 	for _, tag := range tags {
@@ -53,25 +60,48 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	return outcome(tags)
 }
 
+// recognize reads the tags at once where a part of the artifact was found, and
+// nothing is known of the whole: an index around an image that has not changed. One
+// that names it already says that it is there, and nothing has to be asked for.
+func (p *Push) recognize(ctx context.Context, tags []*tag, t *tree) error {
+	there := map[string]*dest{}
+	for _, d := range p.dests {
+		if slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.there[m.digest] }) {
+			there[d.repo.Name()] = d
+		}
+	}
+	some := slices.DeleteFunc(slices.Clone(tags), func(g *tag) bool { return there[g.ref.Context().Name()] == nil })
+	if err := each(ctx, some, func(ctx context.Context, g *tag) error { return g.read(ctx) }); err != nil {
+		return err
+	}
+	for _, g := range some {
+		g.known = true
+		if _, ok := g.ref.(name.Tag); ok && g.before == t.root.digest {
+			there[g.ref.Context().Name()].there[t.root.digest] = true
+		}
+	}
+	return nil
+}
+
 // prepare does all that can be done before the first tag is written: it puts the
 // manifests and, meanwhile, reads the tags. A registry that cannot be reached now
 // should cost no tag.
-func (p *Push) prepare(ctx context.Context, t *tree) ([]*tag, error) {
-	tags := p.tags(t)
+func (p *Push) prepare(ctx context.Context, tags []*tag, t *tree) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return each(gctx, p.dests, func(ctx context.Context, d *dest) error { return p.writeManifests(ctx, d, t) })
 	})
 	g.Go(func() error {
-		return each(gctx, tags, func(ctx context.Context, g *tag) error { return g.read(ctx) })
+		unknown := slices.DeleteFunc(slices.Clone(tags), func(g *tag) bool { return g.known })
+		return each(gctx, unknown, func(ctx context.Context, g *tag) error { return g.read(ctx) })
 	})
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return err
 	}
 	if !p.verify {
-		return tags, nil
+		return nil
 	}
-	return tags, each(ctx, p.dests, func(ctx context.Context, d *dest) error { return p.verifyDest(ctx, d, t) })
+	return each(ctx, p.dests, func(ctx context.Context, d *dest) error { return p.verifyDest(ctx, d, t) })
 }
 
 // writeManifests puts the manifests into a repository by their digests.

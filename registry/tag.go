@@ -27,6 +27,7 @@ type tag struct {
 	ref       name.Reference
 	conn      *conn
 	want      *manifest
+	known     bool    // before was read
 	before    v1.Hash // what it named; zero for nothing
 	unknown   bool    // the registry does not tell before
 	moved     bool
