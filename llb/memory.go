@@ -112,8 +112,10 @@ func (s *solve) memorize(ctx context.Context, t *Trial) {
 	}, nil)
 }
 
-// mark names a trial of this Dockerfile with these options for the history.
-func (cv *conversion) mark(name string) string {
+// Mark names a trial that is what it is by this Dockerfile with these options, for Passed
+// and Remember.
+func (t *Trial) Mark(name string) string {
+	cv := t.conversion
 	opts := unattested(cv.ui.BuildOpts().Opts)
 	var all strings.Builder
 	fmt.Fprintf(&all, "%s\x00%s\x00", name, cv.src.Data)
@@ -128,14 +130,13 @@ func (cv *conversion) mark(name string) string {
 	return digest.FromString(all.String()).String()
 }
 
-// Passed tells whether the image, as it was exported, passed a trial of this name
+// Passed tells whether the image, as it was exported, passed the trial with this mark
 // before. It waits for the export.
-func (t *Trial) Passed(ctx context.Context, name string) (bool, error) {
+func (t *Trial) Passed(ctx context.Context, mark string) (bool, error) {
 	image, err := t.exported.get(ctx)
 	if err != nil {
 		return false, err
 	}
-	mark := t.conversion.mark(name)
 	known := t.passedDir != "" && exists(passFile(t.passedDir, image.Digest, mark))
 	if !known {
 		known = t.recall(ctx).passed[image.Digest.String()+" "+mark]
@@ -176,11 +177,11 @@ func (p Passes) note(dir string) {
 // settleName is the step of settle. Nobody is shown it.
 const settleName = "[internal] settle"
 
-// Remember has the daemon remember that the image passed a trial of this name.
-func (t *Trial) Remember(name string) {
+// Remember has the daemon remember that the image passed the trial with this mark.
+func (t *Trial) Remember(mark string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.passed = append(t.passed, t.conversion.mark(name))
+	t.passed = append(t.passed, mark)
 }
 
 // Name is what a step is called in the output.

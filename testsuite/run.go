@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/containerd/platforms"
+	digest "github.com/opencontainers/go-digest"
 
 	"github.com/seatrial/seatrial/llb"
 )
@@ -127,7 +128,7 @@ func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
 		return errors.Join(err, terr)
 	}
 	if err == nil {
-		mark := r.mark(tr)
+		mark := r.mark(t, tr)
 		if err = s.confirm(ctx, t, r, mark); errors.Is(err, errElsewhere) {
 			s.mu.Lock()
 			r.anew = true
@@ -136,7 +137,7 @@ func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
 			if tr, terr = s.trace(ctx, t, r, ref, err); terr != nil {
 				return errors.Join(err, terr)
 			}
-			mark = r.mark(tr)
+			mark = r.mark(t, tr)
 		}
 		if err == nil {
 			if err = tr.verdict(); err == nil {
@@ -173,13 +174,16 @@ func (s *Suite) confirm(ctx context.Context, t *llb.Trial, r *run, mark string) 
 
 // mark names this pass of the test for the daemon's memory. Where the helper has run
 // it, that is the very time it ran, whose outcome the cache has: the same test with
-// other files would be another.
-func (r *run) mark(tr *trace) string {
-	mark := r.test.mark() + r.shardSuffix() + " platform " + platforms.Format(r.image.Platform)
+// other files would be another. Structure tests are what they are by their file.
+func (r *run) mark(t *llb.Trial, tr *trace) string {
 	if tr.id != "" {
-		mark += " run " + tr.id
+		return digest.FromString("run " + tr.id).String()
 	}
-	return mark
+	mark := r.test.mark() + r.shardSuffix() + " platform " + platforms.Format(r.image.Platform)
+	if r.test.Structure != nil {
+		return digest.FromString(mark).String()
+	}
+	return t.Mark(mark)
 }
 
 func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {

@@ -31,7 +31,7 @@ func (s *Suite) attemptStructure(ctx context.Context, t *llb.Trial, r *run) erro
 		defer s.mu.Unlock()
 		r.trace = tr
 	}()
-	mark := r.mark(tr)
+	mark := r.mark(t, tr)
 	if len(cfg.Commands) > 0 && !s.NoCache {
 		known, err := t.Passed(ctx, mark)
 		if err != nil {
