@@ -28,6 +28,11 @@ type Phases struct {
 	// vertices it shares. Its error is the verdict: the solve ends with it
 	// and nothing is shipped. Without it the verdict is good.
 	Try func(ctx context.Context, t *Trial) error
+	// Failed is told of the failure of the build or of Try while what the failed
+	// steps left can still be had (Trial.OpenFailed); the solve goes on to its
+	// end when it returns. It is called once at most. With it, an image is not
+	// exported before all its steps are done.
+	Failed func(ctx context.Context, t *Trial, err error)
 	// Ship is given the image once it lies in the daemon's content store,
 	// while Try may still be at work. Without it no image is exported.
 	Ship func(ctx context.Context, s *Shipment) error

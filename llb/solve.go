@@ -53,6 +53,7 @@ type solve struct {
 	exported *future[ocispecs.Descriptor] // without attestations
 	release  *future[struct{}]            // set when the trial build need not hold the image any longer
 
+	failing    sync.Once // around Phases.Failed
 	memorizing sync.WaitGroup
 	mu         sync.Mutex
 	err        error // what ended the solve, first of all
@@ -140,6 +141,8 @@ func (s *solve) decided() error {
 //   - Steps that ignore the cache run once for as long as some build holds them. Before
 //     v0.32 this build ends with the export, so what is exported would be built anew for
 //     a trial that had not joined by then, and not be what is tried.
+//   - Where a failure is to be looked at, it must be the trial's build that fails: this
+//     one's steps are gone when the export has failed.
 //   - A step that is found in an imported cache is known by the build that found it
 //     (solver.CacheKey has an ID for each manager): had this one found the image's, the
 //     trial's build would not find the test's, which follow them.
@@ -160,7 +163,7 @@ func (s *solve) buildImage(ctx context.Context) error {
 			return nil, err
 		}
 		s.trial.set(t)
-		if s.opt.ignoresCache() || len(s.opt.CacheImports) > 0 {
+		if s.opt.ignoresCache() || len(s.opt.CacheImports) > 0 || s.phases.Failed != nil {
 			if _, err := s.held.get(ctx); err != nil {
 				return nil, err
 			}
@@ -274,6 +277,7 @@ func (s *solve) try(parent context.Context, t *Trial) error {
 	eg, ctx := errgroup.WithContext(parent)
 	eg.Go(func() error {
 		if err := t.hold(ctx); err != nil {
+			s.failed(parent, t, err)
 			return err
 		}
 		s.held.set(t)
@@ -282,6 +286,9 @@ func (s *solve) try(parent context.Context, t *Trial) error {
 	eg.Go(func() error {
 		if s.phases.Try != nil {
 			err := s.phases.Try(ctx, t)
+			if err != nil {
+				s.failed(parent, t, err)
+			}
 			s.memorizing.Go(func() { s.memorize(parent, t) })
 			if err != nil {
 				s.decideUnless(ctx, err)
@@ -296,6 +303,19 @@ func (s *solve) try(parent context.Context, t *Trial) error {
 	}
 	s.verdict.set(struct{}{})
 	return nil
+}
+
+// failed has the caller look at a failure. Whoever comes second waits, so that the
+// build does not end meanwhile.
+func (s *solve) failed(ctx context.Context, t *Trial, err error) {
+	if s.phases.Failed == nil {
+		return
+	}
+	s.failing.Do(func() {
+		if ctx.Err() == nil {
+			s.phases.Failed(ctx, t, err)
+		}
+	})
 }
 
 // decideUnless is decide for an error that is not merely ctx being over.

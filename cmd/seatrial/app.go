@@ -47,7 +47,7 @@ func newApp(std Streams) *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
 		Commands: []*cli.Command{
-			withHelp(runCommand(std)), withHelp(buildCommand(std)), withHelp(testCommand(std)), withHelp(pushCommand(std)), withHelp(checkCommand(std)), withHelp(verifyCommand(std)),
+			withHelp(runCommand(std)), withHelp(buildCommand(std)), withHelp(testCommand(std)), withHelp(pushCommand(std)), withHelp(shellCommand(std)), withHelp(checkCommand(std)), withHelp(verifyCommand(std)),
 			withHelp(configCommand(std)), withHelp(initCommand(std)), withHelp(completionCommand(std)), withHelp(versionCommand(std)),
 		},
 		Action: func(c *cli.Context) error {

@@ -9,12 +9,19 @@ import (
 
 // intersperse puts the flags of a command line before its arguments. urfave/cli
 // stops looking for flags at the first argument, but people type
-// "docker build . -t app".
+// "docker build . -t app". For a shell, what follows "--" is a command, and "--" stays.
 func intersperse(app *cli.App, args []string) []string {
 	for i := 1; i < len(args); i++ {
 		if cmd := app.Command(args[i]); cmd != nil && !strings.HasPrefix(args[i], "-") {
-			flags, rest := split(cmd.Flags, args[i+1:])
-			return slices.Concat(args[:i+1], flags, rest)
+			own, command := args[i+1:], []string(nil)
+			if at := slices.Index(own, "--"); at >= 0 && cmd.Name == shellName {
+				own, command = own[:at], own[at:]
+			}
+			flags, rest := split(cmd.Flags, own)
+			if len(command) > 0 && len(rest) == 0 {
+				rest = []string{"--"}
+			}
+			return slices.Concat(args[:i+1], flags, rest, command)
 		}
 	}
 	return args

@@ -15,7 +15,7 @@ func runCommand(std Streams) *cli.Command {
 		Name: "run", Usage: "build, test, push", ArgsUsage: contextUsage,
 		Description: "Builds the image, runs its tests in it, and moves the tags when all of them passed.\n\n" +
 			"   seatrial run -t registry.example.com/app:1.2 --test ./test.sh .",
-		Flags: slices.Concat(buildFlags(),
+		Flags: slices.Concat(buildFlags(), failureFlag(),
 			destinationFlags("to push to; may be repeated, across registries (default: [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest)", "does nothing: run pushes"),
 			imageFlags(), testFlags(), []cli.Flag{boolFlag(catTest, "untested", "push without any test"), signFlag(), dryRunFlag("build and test, and tell what a push would send, mount and tag, and by whose credentials; move nothing, and write no output and no cache")}, registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeRun) },
@@ -28,7 +28,7 @@ func buildCommand(std Streams) *cli.Command {
 		Description: "Builds the image into the builder's content store and prints its digest. What -o and\n" +
 			"--push give away has not been tested: that is what run and test are for.\n\n" +
 			"   seatrial build -o type=oci,dest=app.tar .",
-		Flags: slices.Concat(buildFlags(), callFlags(), destinationFlags("that names the image, and with --push is pushed to", "push the image, untested"),
+		Flags: slices.Concat(buildFlags(), failureFlag(), callFlags(), destinationFlags("that names the image, and with --push is pushed to", "push the image, untested"),
 			imageFlags(), registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeBuild) },
 	}
@@ -38,7 +38,7 @@ func testCommand(std Streams) *cli.Command {
 	return &cli.Command{
 		Name: "test", Usage: "build and test; push nothing", ArgsUsage: contextUsage,
 		Description: "Builds the image and runs its tests in it.",
-		Flags: slices.Concat(buildFlags(), destinationFlags("that names the image in outputs", "is refused: run pushes"),
+		Flags: slices.Concat(buildFlags(), failureFlag(), destinationFlags("that names the image in outputs", "is refused: run pushes"),
 			imageFlags(), testFlags(), registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeTest) },
 	}

@@ -79,8 +79,8 @@ func configPath(c *cli.Context) (string, error) {
 		return path, nil
 	}
 	context := "."
-	if c.NArg() > 0 {
-		context = c.Args().First()
+	if args := contextArgs(c); len(args) > 0 {
+		context = args[0]
 	}
 	if context == stdin || llb.IsRemote(context) {
 		return "", nil

@@ -50,11 +50,13 @@ func (d *display) send(st *client.SolveStatus) {
 	}
 }
 
-// close shows what is left and returns when it is shown.
+// close shows what is left and returns when it is shown. Nothing more is shown then.
 func (d *display) close() {
 	d.mu.Lock()
-	d.closed = true
-	close(d.ch)
+	if !d.closed {
+		d.closed = true
+		close(d.ch)
+	}
 	d.mu.Unlock()
 	<-d.done
 }

@@ -137,6 +137,10 @@ func report(ctx context.Context, err error, w io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	var status exitStatus
+	if errors.As(err, &status) && context.Cause(ctx) == nil {
+		return int(status)
+	}
 	var signal *signalError
 	if errors.As(context.Cause(ctx), &signal) {
 		err = errors.Join(signal)

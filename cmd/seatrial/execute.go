@@ -117,6 +117,9 @@ func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shi
 		}
 		return ship.ship(ctx, image, d)
 	}
+	if p.console != nil {
+		ph.Failed = (&failureShell{console: p.console, display: d.display, suite: p.suite, stderr: p.console.err}).open
+	}
 	res, err := llb.Solve(ctx, s.builder.Client, build, ph)
 	if err == nil && res.CacheErr == nil {
 		res.CacheErr = p.keepPasses(ctx, res.Passed)

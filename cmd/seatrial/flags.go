@@ -121,6 +121,13 @@ func outputFlags() []cli.Flag {
 	}
 }
 
+// failureFlag is for commands that may fail in the builder.
+func failureFlag() []cli.Flag {
+	return []cli.Flag{boolFlag(catBuild, shellOnFailure, "open a shell in the test or RUN instruction that failed first, as it left everything, if standard input and standard error are a terminal")}
+}
+
+const shellOnFailure = "shell-on-failure"
+
 // platformFlag has the default that buildx has.
 func platformFlag(usage string) cli.Flag {
 	f := listFlag(catBuild, "platform", usage)

@@ -30,6 +30,7 @@ const (
 	modeRun
 	modeCheck
 	modePush
+	modeShell
 )
 
 // plan is a command line that was understood and checked, before anything is
@@ -55,6 +56,7 @@ type plan struct {
 	call        *call        // what is asked instead of building; nil: nothing
 	saved       *savedSource // what is pushed instead of building; nil: nothing
 	dryRun      bool         // nothing is moved
+	console     *console     // for a shell where something fails; nil: none
 	access      *access
 	found       bool // the suite's tests are files that were found, not named
 	warned      []finding
@@ -65,9 +67,9 @@ type plan struct {
 }
 
 func newPlan(c *cli.Context, m mode) (*plan, error) {
-	if c.NArg() > 1 {
+	if len(contextArgs(c)) > 1 {
 		return nil, usagef("put the flags' values right behind the flags, and quote what has spaces",
-			"one CONTEXT is expected, not %d: %s", c.NArg(), strings.Join(c.Args().Slice(), " "))
+			"one CONTEXT is expected, not %d: %s", len(contextArgs(c)), strings.Join(contextArgs(c), " "))
 	}
 	pr, err := loadProject(c)
 	if err != nil {
@@ -91,7 +93,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.runOptions, p.resources, p.policy, p.attestations, p.testResults, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.signing, p.names, p.registries, p.testFiles, p.dockerfile, p.dry} {
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.shells, p.runOptions, p.resources, p.policy, p.attestations, p.testResults, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.signing, p.names, p.registries, p.testFiles, p.dockerfile, p.dry} {
 		if err := step(c); err != nil {
 			return nil, pr.blame(err)
 		}
@@ -124,8 +126,8 @@ func (p *plan) buildOptions(c *cli.Context) error {
 		NoCache:    c.Bool("no-cache"),
 		Pull:       c.Bool("pull"),
 	}
-	if c.NArg() == 1 {
-		p.build.Context = c.Args().First()
+	if args := contextArgs(c); len(args) == 1 {
+		p.build.Context = args[0]
 	}
 	if p.build.Context == stdin && p.build.Dockerfile == stdin {
 		return usagef("give one of them as a file", "context and Dockerfile cannot both be on standard input")

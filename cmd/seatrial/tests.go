@@ -13,7 +13,7 @@ import (
 func (p *plan) tests(c *cli.Context) error {
 	// What an earlier run brought back is no part of the context for any command.
 	p.build.Hidden = defaultReportDir
-	if p.mode == modeBuild || c.Bool("untested") {
+	if p.mode == modeBuild || p.mode == modeShell || c.Bool("untested") {
 		if len(c.StringSlice("test"))+len(c.StringSlice("test-stage"))+len(c.StringSlice("test-file")) > 0 {
 			return usagef("", "--untested contradicts --test, --test-stage and --test-file")
 		}
