@@ -19,6 +19,7 @@ type Streams struct {
 // the exit code. It does not touch the process, so that tests can call it.
 func Main(ctx context.Context, args []string, std Streams) int {
 	app := newApp(std)
+	app.Metadata = map[string]any{argsKey: args}
 	unsetEmpty(app)
 	if n := len(args) - 1; n > 0 && args[n] == completeArg {
 		complete(app, args[1:n], std.Out)

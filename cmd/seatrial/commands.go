@@ -39,8 +39,9 @@ func testCommand(std Streams) *cli.Command {
 		Name: "test", Usage: "build and test; push nothing", ArgsUsage: contextUsage,
 		Description: "Builds the image and runs its tests in it.",
 		Flags: slices.Concat(buildFlags(), failureFlag(), destinationFlags("that names the image in outputs", "is refused: run pushes"),
-			imageFlags(), testFlags(), registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
-		Action: func(c *cli.Context) error { return execute(c, std, modeTest) },
+			imageFlags(), testFlags(), []cli.Flag{boolFlag(catTest, "watch", "build and test again whenever the context, the Dockerfile or seatrial.yaml changes; a change while a test runs ends that")},
+			registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
+		Action: func(c *cli.Context) error { return executeTest(c, std) },
 	}
 }
 
