@@ -30,6 +30,7 @@ type Graph struct {
 	Dir string
 
 	outputs map[digest.Digest]pb.OutputIndex // of commands that were wrapped
+	last    bool                             // only its last command is its own
 }
 
 // StageGraph is a stage of the Dockerfile as a graph.
@@ -39,18 +40,38 @@ func (t *Trial) StageGraph(st *Stage) (*Graph, error) {
 
 // StateGraph is any state that was made from a stage's as a graph.
 func (t *Trial) StateGraph(ctx context.Context, st bkllb.State) (*Graph, error) {
-	def, err := st.Marshal(ctx)
+	def, err := t.marshal(ctx, st)
 	if err != nil {
-		return nil, fmt.Errorf("marshalling LLB: %w", err)
-	}
-	if def, err = t.union.apply(def); err != nil {
 		return nil, err
 	}
 	return t.graph(def)
 }
 
-func (t *Trial) graph(def *bkllb.Definition) (*Graph, error) {
-	g := &Graph{def: def, Dir: "/"}
+// CommandGraph is StateGraph for a state that a command ends: that one alone is the
+// graph's own. Those before it make the filesystems that it uses, and are what they are
+// for anybody else who uses those.
+func (t *Trial) CommandGraph(ctx context.Context, st bkllb.State) (*Graph, error) {
+	def, err := t.marshal(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	return t.graphOf(&Graph{def: def, last: true})
+}
+
+func (t *Trial) marshal(ctx context.Context, st bkllb.State) (*bkllb.Definition, error) {
+	def, err := st.Marshal(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("marshalling LLB: %w", err)
+	}
+	return t.union.apply(def)
+}
+
+func (t *Trial) graph(def *bkllb.Definition) (*Graph, error) { return t.graphOf(&Graph{def: def}) }
+
+// graphOf completes g from its definition.
+func (t *Trial) graphOf(g *Graph) (*Graph, error) {
+	g.Dir = "/"
+	def := g.def
 	for _, dt := range def.Def {
 		dgst := digest.FromBytes(dt)
 		op, err := readOp(dt)
@@ -71,6 +92,9 @@ func (t *Trial) graph(def *bkllb.Definition) (*Graph, error) {
 				g.addPlatform(op.Platform.Spec())
 			}
 		}
+	}
+	if n := len(g.Commands); g.last && n > 1 {
+		g.Commands = g.Commands[n-1:]
 	}
 	return g, nil
 }
@@ -102,7 +126,7 @@ func (t *Trial) Change(g *Graph, change func(*pb.Op) error) (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed, err := t.graph(def)
+	changed, err := t.graphOf(&Graph{def: def, last: g.last})
 	if err != nil {
 		return nil, err
 	}

@@ -21,16 +21,25 @@ type Wrapper struct {
 	ProgramDir string
 	// Args are put before a command's own.
 	Args []string
+	// ArgsAs are Args for a command of another user than root, which the program
+	// then starts as that user: it is root itself. Default: Args are for all, and
+	// the program is the user's as well.
+	ArgsAs func(user string) []string
 	// OutDir is an empty directory that anybody can write to. What is there at
 	// the end can be had from Remains.
 	OutDir string
 	// Secret is the ID of a secret that is mounted at SecretPath if there is
 	// one; its value is in no cache key. "" mounts none.
 	Secret, SecretPath string
-	// Socket is the ID of an agent that is mounted at SocketPath. "" mounts
-	// none.
-	Socket, SocketPath string
+	// Sockets are agents that are mounted, for every user.
+	Sockets []Socket
+	// Hosts are names that the commands know beside those of the build. Their
+	// addresses are in no cache key.
+	Hosts []*pb.HostIP
 }
+
+// Socket is an agent and the path at which it is mounted.
+type Socket struct{ ID, Path string }
 
 // emptyDir is what OutDir shows: a directory for everybody.
 func emptyDir() bkllb.State {
@@ -82,7 +91,7 @@ func (t *Trial) Wrap(ctx context.Context, g *Graph, w Wrapper) (*Graph, error) {
 	for _, src := range sources {
 		src.addTo(wrapped.def)
 	}
-	if wrapped, err = t.graph(wrapped.def); err != nil {
+	if wrapped, err = t.graphOf(&Graph{def: wrapped.def, last: g.last}); err != nil {
 		return nil, err
 	}
 	wrapped.outputs = map[digest.Digest]pb.OutputIndex{}
@@ -97,7 +106,11 @@ func (t *Trial) Wrap(ctx context.Context, g *Graph, w Wrapper) (*Graph, error) {
 // start has the program start the command of op, and returns the output that OutDir is.
 func (w Wrapper) start(op *pb.Op, program, out *source) int {
 	exec := op.GetExec()
-	exec.Meta.Args = slices.Concat(w.Args, exec.Meta.Args)
+	args := w.Args
+	if user := exec.Meta.User; w.ArgsAs != nil && user != "" && user != "root" && user != "0" {
+		args, exec.Meta.User = w.ArgsAs(user), ""
+	}
+	exec.Meta.Args = slices.Concat(args, exec.Meta.Args)
 	output := 0
 	for _, m := range exec.Mounts {
 		output = max(output, int(m.Output)+1)
@@ -117,12 +130,13 @@ func (w Wrapper) start(op *pb.Op, program, out *source) int {
 			SecretOpt: &pb.SecretOpt{ID: w.Secret, Mode: 0o444, Optional: true},
 		})
 	}
-	if w.Socket != "" {
+	for _, socket := range w.Sockets {
 		exec.Mounts = append(exec.Mounts, &pb.Mount{
-			Input: int64(pb.Empty), Output: int64(pb.SkipOutput), Dest: w.SocketPath, MountType: pb.MountType_SSH,
-			SSHOpt: &pb.SSHOpt{ID: w.Socket, Mode: 0o666},
+			Input: int64(pb.Empty), Output: int64(pb.SkipOutput), Dest: socket.Path, MountType: pb.MountType_SSH,
+			SSHOpt: &pb.SSHOpt{ID: socket.ID, Mode: 0o666},
 		})
 	}
+	exec.Meta.ExtraHosts = append(exec.Meta.ExtraHosts, w.Hosts...)
 	return output
 }
 

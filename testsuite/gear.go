@@ -3,11 +3,15 @@ package testsuite
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"runtime"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -31,29 +35,84 @@ func (s *Suite) gear() llb.Gear {
 	return llb.Gear{
 		Stores: map[string]content.Store{helper.StoreID: &shelfStore{Store: helper.Store(), shelf: &s.shelf}},
 		Secret: s.control,
+		Socket: s.socket,
 	}
 }
 
 // wrapper has the helper start the commands of a run, whose output it keeps, and ends
-// them in time.
+// them in time. It joins them to what they are to reach.
 func (s *Suite) wrapper(t *llb.Trial, r *run) (llb.Wrapper, error) {
-	args, err := protocol.Args(protocol.ModeRun, protocol.Run{Out: protocol.OutDir, Control: protocol.ControlFile})
-	if err != nil {
-		return llb.Wrapper{}, err
-	}
-	return llb.Wrapper{
-		Program: func(p ocispecs.Platform) *bkllb.State {
-			image := s.shelf.image(p)
-			if image == nil {
-				return nil
-			}
-			st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore(t.Client.BuildOpts().SessionID, helper.StoreID),
-				bkllb.Platform(p), bkllb.WithCustomName(helperStep))
-			return &st
-		},
-		ProgramDir: protocol.BinDir, Args: args, OutDir: protocol.OutDir,
+	w := llb.Wrapper{
+		Program:    func(p ocispecs.Platform) *bkllb.State { return s.program(t, p) },
+		ProgramDir: protocol.BinDir, OutDir: protocol.OutDir,
 		Secret: r.secret(), SecretPath: protocol.ControlFile,
-	}, nil
+	}
+	run := protocol.Run{Out: protocol.OutDir, Control: protocol.ControlFile}
+	view := viewFrom(r.test.network())
+	if len(r.services) > 0 {
+		key, err := servicesKey(r.services)
+		if err != nil {
+			return w, err
+		}
+		run.Doorbell, run.Key = protocol.DoorbellSocket, key
+		w.Sockets = append(w.Sockets, llb.Socket{ID: r.secret(), Path: protocol.DoorbellSocket})
+		w.Hosts = view.hosts(r.services, -1)
+	}
+	addForwards(&w, &run, r.test.Forwards, view)
+	if len(w.Sockets) > 0 {
+		for _, p := range r.graph.Platforms {
+			if s.shelf.image(p) == nil {
+				return w, errNoHelper(p)
+			}
+		}
+	}
+	if slices.ContainsFunc(r.ports(), func(port int) bool { return port < privileged }) {
+		w.ArgsAs = func(user string) []string {
+			run.User = user
+			args, err := protocol.Args(protocol.ModeRun, run)
+			if err != nil {
+				return w.Args // which has the same options
+			}
+			return args
+		}
+	}
+	var err error
+	w.Args, err = protocol.Args(protocol.ModeRun, run)
+	return w, err
+}
+
+// privileged is the first port at which anybody may listen: at those below, the helper
+// listens as root.
+const privileged = 1024
+
+// ports are those at which the test reaches something.
+func (r *run) ports() []int {
+	var out []int
+	for _, v := range r.services {
+		out = append(out, v.Spec.Ports...)
+	}
+	for _, f := range r.test.Forwards {
+		if n, err := strconv.Atoi(f.port()); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// program is the filesystem with the helper for a platform, nil if there is none.
+func (s *Suite) program(t *llb.Trial, p ocispecs.Platform) *bkllb.State {
+	image := s.shelf.image(p)
+	if image == nil {
+		return nil
+	}
+	st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore(t.Client.BuildOpts().SessionID, helper.StoreID),
+		bkllb.Platform(p), bkllb.WithCustomName(helperStep))
+	return &st
+}
+
+// errNoHelper says that services need the helper.
+func errNoHelper(p ocispecs.Platform) error {
+	return fmt.Errorf("there is no test helper for %s: no test can have services there", platforms.Format(p))
 }
 
 // shelf has the helper for each architecture, unpacked when it is asked for.

@@ -17,10 +17,11 @@ import (
 	digest "github.com/opencontainers/go-digest"
 
 	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite/helper/protocol"
 )
 
 // graph is the test as build steps on top of image.
-func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *llb.Stage) (*llb.Graph, error) {
+func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *llb.Stage, services []*service) (*llb.Graph, error) {
 	if t.Structure != nil {
 		return trial.StageGraph(image)
 	}
@@ -46,17 +47,29 @@ func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *
 	if t.User != "" {
 		opts = append(opts, bkllb.User(t.User))
 	}
-	if mode, ok := netModes[t.Network]; ok {
+	if mode, ok := netModes[t.network()]; ok {
 		opts = append(opts, bkllb.Network(mode))
 	}
-	mounts, err := mountOptions(ctx, trial, image, title, t.From, t.Mounts)
+	roots, files := t.serviceMounts(services)
+	mounts, err := mountOptions(ctx, trial, image, title, t.From, slices.Concat(t.Mounts, files))
 	if err != nil {
 		return nil, err
 	}
-	return trial.StateGraph(ctx, st.Run(append(opts, mounts...)...).Root())
+	if opts = append(opts, roots...); len(services) > 0 {
+		opts = append(opts, bkllb.AddMount(protocol.MeshDir, bkllb.Scratch(), bkllb.AsPersistentCacheDir(meshID, bkllb.CacheMountShared)))
+	}
+	return trial.CommandGraph(ctx, st.Run(append(opts, mounts...)...).Root())
 }
 
 var netModes = map[string]pb.NetMode{NetworkDefault: pb.NetMode_UNSET, NetworkNone: pb.NetMode_NONE, NetworkHost: pb.NetMode_HOST}
+
+// network is what the test has if it does not say: beside services, they are enough.
+func (t Test) network() string {
+	if t.Network == "" && len(t.Services) > 0 {
+		return NetworkNone
+	}
+	return t.Network
+}
 
 // limits change those that the build has for all commands.
 func (t Test) limits() []func(*bkllb.LinuxResources) {
@@ -124,8 +137,7 @@ func mountOptions(ctx context.Context, trial *llb.Trial, image *llb.Stage, title
 			// The daemon gives up its own error if two mounts of a step that
 			// fails come from one result, or two steps that fail have mounted
 			// one for reading (v0.34). So each has one of its own.
-			own := digest.FromString(fmt.Sprintf("%s %d", title, i)).Encoded()[:12]
-			st = st.File(bkllb.Mkdir("/.seatrial-"+own, 0o755), bkllb.WithCustomName("[test] mount "+m.Target))
+			st = ownVertex(st, fmt.Sprintf("%s %d", title, i), m.Target)
 		}
 		used = append(used, m.From)
 		if from != "/" {
@@ -134,6 +146,12 @@ func mountOptions(ctx context.Context, trial *llb.Trial, image *llb.Stage, title
 		opts = append(opts, bkllb.AddMount(m.Target, st, mount...))
 	}
 	return opts, nil
+}
+
+// ownVertex is a filesystem as the result of a step that is nobody else's.
+func ownVertex(st bkllb.State, whose, target string) bkllb.State {
+	own := digest.FromString(whose).Encoded()[:12]
+	return st.File(bkllb.Mkdir("/.seatrial-"+own, 0o755), bkllb.WithCustomName("[test] mount "+target))
 }
 
 // copied is a part of a filesystem, by its content, and where it lies then.
@@ -248,7 +266,10 @@ func (s *Suite) prepare(ctx context.Context, t *llb.Trial) ([]*run, error) {
 // build makes the graph of a run, with the helper.
 func (s *Suite) build(ctx context.Context, t *llb.Trial, r *run) error {
 	var err error
-	if r.graph, err = r.test.graph(ctx, t, r.title(), r.image); err != nil {
+	if r.services, err = r.test.planServices(ctx, t, r.image); err != nil {
+		return err
+	}
+	if r.graph, err = r.test.graph(ctx, t, r.title(), r.image, r.services); err != nil {
 		return err
 	}
 	if err := executable(t, r); err != nil {
@@ -316,7 +337,8 @@ func isTestFailure(t *llb.Trial, err error) bool {
 	var report *ReportError
 	var flaky *FlakyError
 	var structure *StructureError
-	if errors.As(err, &report) || errors.As(err, &flaky) || errors.As(err, &structure) {
+	var service *ServiceError
+	if errors.As(err, &report) || errors.As(err, &flaky) || errors.As(err, &structure) || errors.As(err, &service) {
 		return true
 	}
 	var vertex *errdefs.VertexError

@@ -205,6 +205,9 @@ func (r *run) reason() string {
 	if n, total := tr.failedCases(); n > 0 && exitCode(r.err) >= 0 {
 		return fmt.Sprintf("%d failed of %d (exit code %d)", n, total, exitCode(r.err))
 	}
+	if tr.service != "" {
+		return tr.ofService()
+	}
 	if tr.said != "" {
 		return tr.said
 	}

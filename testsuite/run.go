@@ -20,7 +20,9 @@ type run struct {
 	platform string // "" if the image is no index
 	shard    int    // from 1; 0 if there is one only
 	image    *llb.Stage
+	services []*service
 	graph    *llb.Graph // of the last attempt
+	rings    *rings     // of its last solve, with services
 	dir      string     // its name in Suite.ReportDir
 
 	began    time.Time // its first command, in this attempt
@@ -122,7 +124,8 @@ func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
 		s.mu.Unlock()
 		solve = t.SolveAnew
 	}
-	ref, err := solve(ctx, r.graph)
+	ref, err := s.solve(ctx, t, r, solve)
+	defer func() { r.discard() }()
 	tr, terr := s.trace(ctx, t, r, ref, err)
 	if terr != nil {
 		return errors.Join(err, terr)
@@ -133,7 +136,7 @@ func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
 			s.mu.Lock()
 			r.anew = true
 			s.mu.Unlock()
-			ref, err = t.SolveAnew(ctx, r.graph)
+			ref, err = s.solve(ctx, t, r, t.SolveAnew)
 			if tr, terr = s.trace(ctx, t, r, ref, err); terr != nil {
 				return errors.Join(err, terr)
 			}

@@ -73,7 +73,8 @@ type Probe struct {
 	// Default 0.1 s, where Docker has 5 s: the test waits for it.
 	StartInterval time.Duration
 	// Retries is how many failures in a row make the service unhealthy.
-	// Default 3.
+	// Default 3. While it starts there are more of them, so it has the time that
+	// so many take at Interval, after StartPeriod.
 	Retries int
 }
 

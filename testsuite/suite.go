@@ -89,6 +89,9 @@ var ErrTargetIsTest = errors.New("the stage that is the image cannot be its own 
 // ErrTargetIsTest if it cannot tell the image from its test. If have is empty
 // the stages are not known, and all that are named are believed to be there.
 func (s *Suite) Stages(have []string) ([]string, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
 	if len(have) > 0 && s.Target != "" && !hasStage(have, s.Target) {
 		return nil, &UnknownStageError{Stage: s.Target, Have: have}
 	}

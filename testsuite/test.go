@@ -61,6 +61,8 @@ type Test struct {
 	// DependsOn are those of Services that the command waits for, and until
 	// when. Default: all of them, Healthy.
 	DependsOn []Dependency
+	// Forwards are services that run elsewhere.
+	Forwards []Forward
 
 	// Reports are paths and patterns (*, ?, [a-z], ** for any directories) of
 	// files and directories that are brought back, whether the test passes or
@@ -84,6 +86,15 @@ type Start struct {
 	Entrypoint []string
 	// Args replaces the image's command. An empty, non-nil one clears it.
 	Args []string
+}
+
+// Forward is a service that the session reaches, and the test through it. What it is,
+// and what it answers, has no part in whether the test has passed before.
+type Forward struct {
+	// Name is the host name that the test reaches it by, at the same port.
+	Name string
+	// Address is HOST:PORT (TCP), as this machine knows it.
+	Address string
 }
 
 // The networks of a test.
@@ -187,6 +198,9 @@ func (t Test) orElse(other Test) Test {
 	}
 	if len(t.Reports) == 0 {
 		t.Reports = other.Reports
+	}
+	if len(t.Forwards) == 0 {
+		t.Forwards = other.Forwards
 	}
 	return t
 }

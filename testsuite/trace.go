@@ -28,6 +28,7 @@ type trace struct {
 	started   time.Time // of the first command, by the clock of the daemon's machine
 	timedOut  bool
 	said      string // what the helper says of the command, if it could not run it
+	service   string // what became of one that failed
 	truncated string // why the log file is not complete
 	tail      []byte // of the output
 	code      int    // the exit code that the helper passed on
@@ -59,11 +60,16 @@ func (s *Suite) trace(ctx context.Context, t *llb.Trial, r *run, ref gateway.Ref
 	if ctx.Err() != nil || failed != nil && !isTestFailure(t, failed) {
 		return tr, nil
 	}
+	var service *ServiceError
+	if errors.As(failed, &service) {
+		failed = nil // the test itself has passed
+	}
 	left, err := t.Remains(ctx, r.graph, ref, failed)
 	defer left.Release(context.WithoutCancel(ctx))
 	if err == nil {
 		err = tr.read(ctx, left)
 	}
+	s.traceServices(tr, r.stack())
 	if s.Redact != nil && len(tr.tail) > 0 {
 		tr.tail = s.Redact(tr.tail)
 	}
@@ -156,6 +162,9 @@ func (s *Suite) bring(ctx context.Context, t *llb.Trial, r *run, left *llb.Remai
 	defer root.Close()
 	tr.dir = r.dir
 	if err := s.bringLog(ctx, t, left, root); err != nil {
+		return err
+	}
+	if err := s.bringServices(root, r.stack()); err != nil {
 		return err
 	}
 	if len(r.test.Reports) == 0 {

@@ -19,6 +19,7 @@ import (
 // links are the listeners of a set of forwards.
 type links struct {
 	listeners []net.Listener
+	dirs      []string // of sockets
 	done      sync.WaitGroup
 }
 
@@ -37,7 +38,11 @@ func open(f protocol.Forwards) (*links, error) {
 		if err != nil {
 			return nil, l.failed(f, err)
 		}
+		l.dirs = append(l.dirs, filepath.Dir(f.Socket))
 		l.serve(listener, func() (net.Conn, error) { return net.Dial("tcp", f.Address) })
+	}
+	for _, dir := range l.dirs[:min(1, len(l.dirs))] {
+		go sweep(filepath.Dir(dir))
 	}
 	return l, nil
 }
@@ -93,6 +98,9 @@ func (l *links) serve(listener net.Listener, dial func() (net.Conn, error)) {
 func (l *links) close() {
 	for _, listener := range l.listeners {
 		_ = listener.Close() // it accepts no more either way
+	}
+	for _, dir := range l.dirs {
+		_ = os.Remove(dir) // unless there are sockets of others in it
 	}
 	l.done.Wait()
 }

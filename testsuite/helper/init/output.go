@@ -91,6 +91,14 @@ func (o *output) record(also *os.File, p []byte) []byte {
 	return p
 }
 
+// give makes the pipes the account's, which may want to open them by the names
+// /dev/stdout and /dev/stderr.
+func (o *output) give(to *account) {
+	for _, s := range o.streams() {
+		_ = s.write.Chown(int(to.uid), int(to.gid)) // they can be written to without, too
+	}
+}
+
 // started closes our end of what the command has now.
 func (o *output) started() {
 	for _, s := range o.streams() {

@@ -26,7 +26,8 @@ func ports(opt protocol.Ports) int {
 	for {
 		list := listPorts(opt.Want)
 		late := opt.TimeoutMS > 0 && time.Now().After(deadline)
-		if len(list.Missing) == 0 || late || list.Error != "" {
+		found := len(list.Missing) == 0 || opt.Any && len(list.Missing) < len(opt.Want)
+		if found || late || list.Error != "" {
 			_ = json.NewEncoder(os.Stdout).Encode(list) // nobody asks any more
 			return 0
 		}

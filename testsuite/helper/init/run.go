@@ -89,6 +89,7 @@ func (r *runner) run(argv []string) error {
 			return err
 		}
 		c.env = c.as.environ(c.env)
+		r.out.give(c.as)
 	}
 	r.res.Started = now()
 	pid, err := spawn(c)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/seatrial/seatrial/testsuite/helper/protocol"
+	"golang.org/x/sys/unix"
 )
 
 // shell is what a command in shell form needs.
@@ -57,6 +58,10 @@ func spawn(c command) (int, error) {
 	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if c.as != nil {
 		attr.Credential = c.as.credential()
+		if permitted(unix.CAP_NET_BIND_SERVICE) {
+			// As with Docker, where every port is for everybody.
+			attr.AmbientCaps = []uintptr{unix.CAP_NET_BIND_SERVICE}
+		}
 	}
 	pid, err := syscall.ForkExec(path, c.argv, &syscall.ProcAttr{
 		Env: c.env, Files: []uintptr{c.stdin, c.stdout, c.stderr}, Sys: attr,
@@ -65,6 +70,13 @@ func spawn(c command) (int, error) {
 		return 0, &exitError{protocol.ExitCannotStart, cannotStart(path, err)}
 	}
 	return pid, nil
+}
+
+// permitted tells whether this process has a capability to give.
+func permitted(capability int) bool {
+	var data [2]unix.CapUserData
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0])
+	return err == nil && data[capability/32].Permitted&(1<<(capability%32)) != 0
 }
 
 // lookup finds a program as execvp does, in the PATH that the program is given.

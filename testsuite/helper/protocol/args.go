@@ -29,6 +29,8 @@ type Run struct {
 	// User is who the command runs as, in the form of a Dockerfile's USER.
 	// Default: as the helper, which must be root for anything else.
 	User string `json:"user,omitempty"`
+	// Key is not used: it makes the command line, and so its cache key, another one.
+	Key string `json:"key,omitempty"`
 	// Split keeps stdout and stderr apart, on the helper's own and in files.
 	// Default: both are one stream, in the order in which they were written.
 	Split bool `json:"split,omitempty"`
@@ -40,13 +42,14 @@ type Run struct {
 type Forwards struct {
 	// Listen are TCP addresses that lead to Unix sockets.
 	Listen []Forward `json:"listen,omitempty"`
-	// Export are Unix sockets that lead to TCP addresses.
+	// Export are Unix sockets that lead to TCP addresses. Their directories go with
+	// the last of them, and so do those beside that were left behind.
 	Export []Forward `json:"export,omitempty"`
 }
 
 // Forward is a TCP address and the Unix socket that stands for it.
 type Forward struct {
-	Address string `json:"address"` // HOST:PORT, the host an IP address
+	Address string `json:"address"` // HOST:PORT, the host an IP address or in /etc/hosts
 	Socket  string `json:"socket"`  // a path
 }
 
@@ -119,6 +122,8 @@ type Attempt struct {
 type Ports struct {
 	// Want are the ports that it waits for. Default: it looks once.
 	Want []int `json:"want,omitempty"`
+	// Any is content with one of them.
+	Any bool `json:"any,omitempty"`
 	// TimeoutMS is how long it waits at most. Default: as long as it takes.
 	TimeoutMS int64 `json:"timeout_ms,omitempty"`
 }
