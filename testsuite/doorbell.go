@@ -9,6 +9,7 @@ import (
 	"time"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	digest "github.com/opencontainers/go-digest"
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite/helper/protocol"
@@ -30,11 +31,17 @@ func (s *Suite) socket(id string) func(context.Context, io.ReadWriter) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.runs {
-		if len(r.services) > 0 && r.secret() == id {
+		if len(r.services) > 0 && r.doorbell() == id {
 			return func(ctx context.Context, rw io.ReadWriter) error { return s.answer(ctx, r, rw) }
 		}
 	}
 	return nil
+}
+
+// doorbell is the ID of the socket, which travels in the header of a request, where not
+// everything may be.
+func (r *run) doorbell() string {
+	return "seatrial/doorbell/" + digest.FromString(r.secret()).Encoded()
 }
 
 // answer is what happens at the door of one execution.
@@ -145,6 +152,9 @@ func (g *rings) converse(ctx context.Context, k *stack, conn *protocol.Conn, sta
 				err = k.verify()
 			}
 			if err == nil {
+				k.mu.Lock()
+				k.running = true
+				k.mu.Unlock()
 				running = true
 				err = conn.Send(protocol.Message{Go: &protocol.Go{Listen: listenInTest(k.id, k.services)}})
 			} else {

@@ -55,7 +55,7 @@ func (s *Suite) wrapper(t *llb.Trial, r *run) (llb.Wrapper, error) {
 			return w, err
 		}
 		run.Doorbell, run.Key = protocol.DoorbellSocket, key
-		w.Sockets = append(w.Sockets, llb.Socket{ID: r.secret(), Path: protocol.DoorbellSocket})
+		w.Sockets = append(w.Sockets, llb.Socket{ID: r.doorbell(), Path: protocol.DoorbellSocket})
 		w.Hosts = view.hosts(r.services, -1)
 	}
 	addForwards(&w, &run, r.test.Forwards, view)

@@ -34,6 +34,8 @@ type instance struct {
 	mu    sync.Mutex
 	code  int   // once it has ended; -1 if that is not known
 	cause error // why it failed, to be told with the end of its output
+	// byItself tells that it failed before it was told to end, or by being told.
+	byItself bool
 }
 
 // start has the daemon start the container. ctx is for what comes before that: the
@@ -62,7 +64,9 @@ func (c *instance) start(ctx context.Context) error {
 		c.mu.Lock()
 		c.code = 0
 		if err != nil {
-			c.code = exitCode(err)
+			if c.code = exitCode(err); c.code > 255 {
+				c.code = -1 // the daemon's own, of a process that it has lost
+			}
 			if c.code < 0 && !c.stack.isStopping() {
 				c.log.say("%v", err)
 			}
@@ -81,7 +85,7 @@ func (c *instance) process() (gateway.StartRequest, error) {
 	for _, peer := range taken {
 		c.log.say("%s cannot be reached from here: this service has the same port", peer)
 	}
-	run := protocol.Run{User: c.Spec.User, Forwards: protocol.Forwards{Listen: links, Export: c.export(c.stack.id)}}
+	run := protocol.Run{User: c.Spec.User, Stop: int(c.Spec.Signal), Forwards: protocol.Forwards{Listen: links, Export: c.export(c.stack.id)}}
 	args, err := protocol.Args(protocol.ModeRun, run, c.Spec.Argv...)
 	if err != nil {
 		return gateway.StartRequest{}, err
@@ -192,6 +196,11 @@ func (c *instance) end(ctx context.Context) {
 				wait(ctx, c.ended, stopGrace)
 			}
 		}
+	}
+	if c.crashed() {
+		c.mu.Lock()
+		c.byItself = c.code > 0
+		c.mu.Unlock()
 	}
 	_ = c.ctr.Release(ctx) // it says how the process ended, which is known
 	if c.proc != nil {

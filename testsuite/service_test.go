@@ -1,8 +1,6 @@
 package testsuite
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +61,3 @@ func TestServices(t *testing.T) {
 		}
 	})
 }
-
-var _ = errors.Is
-var _ = context.Background

@@ -92,7 +92,7 @@ func (v *service) resolve(trial *llb.Trial) error {
 	if len(v.Spec.Argv) == 0 {
 		return fmt.Errorf("%s starts nothing by itself: give it a command", v.imageName())
 	}
-	if v.Spec.Signal = signalOf(orElse(v.StopSignal, config.StopSignal)); v.Spec.Signal == 0 {
+	if v.Spec.Signal = signalOf(orElse(v.StopSignal, config.StopSignal)); v.Spec.Signal == 0 || v.Spec.Signal == syscall.SIGKILL {
 		v.Spec.Signal = syscall.SIGTERM
 	}
 	v.Spec.Ready = v.readiness()

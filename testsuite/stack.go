@@ -26,6 +26,7 @@ type stack struct {
 	crashed   chan *instance // that ended, not well, while others still ran
 
 	mu       sync.Mutex
+	running  bool // the test is
 	stopping bool
 	failed   *ServiceError // the first
 }
@@ -208,6 +209,14 @@ func (k *stack) stop(ctx context.Context) {
 		wg.Go(func() { c.end(ctx) })
 	}
 	wg.Wait()
+	k.mu.Lock()
+	running := k.running
+	k.mu.Unlock()
+	for _, c := range k.instances {
+		if running && c.byItself { // which the daemon may tell late
+			_ = k.fail(c, fmt.Errorf("%s while the test ran", c.exited()))
+		}
+	}
 }
 
 // discard gives back what is kept of the output.

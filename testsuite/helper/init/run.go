@@ -32,7 +32,7 @@ func run(opt protocol.Run, argv []string) int {
 	if err != nil {
 		return refuse(fmt.Errorf("recording the output: %w", err))
 	}
-	r := &runner{opt: opt, res: res, out: out, signals: catch()}
+	r := &runner{opt: opt, res: res, out: out, signals: catch(unix.Signal(opt.Stop))}
 	wait := slowReader
 	if err := r.run(argv); err != nil {
 		r.res.Exit, r.res.Error = codeOf(err), err.Error()
@@ -98,7 +98,7 @@ func (r *runner) run(argv []string) error {
 		return err
 	}
 	w := watch{
-		limit: milliseconds(control.TimeoutMS), grace: grace(control.GraceMS), signals: r.signals,
+		limit: milliseconds(control.TimeoutMS), grace: grace(control.GraceMS), signals: r.signals, told: unix.Signal(r.opt.Stop),
 		ending: func(why string) { r.out.say(why + ": ending the command") },
 	}
 	if r.bell != nil {
@@ -142,6 +142,8 @@ func (r *runner) ended(out outcome, w watch) {
 	case out.timedOut:
 		res.TimedOut, res.Exit = true, protocol.ExitTimeout
 		res.Error = fmt.Sprintf("the time limit of %s is over", w.limit)
+	case out.told:
+		res.Exit = 0
 	case out.abort != nil:
 		res.Exit, res.Error = exitOf(*out.abort), out.abort.Reason
 	}
@@ -184,11 +186,14 @@ func grace(ms int64) time.Duration {
 // catch collects the signals that are the command's business. SIGPIPE is caught
 // so that nobody reading our output does not end us; a signal that is caught,
 // unlike one that is ignored, is back at its default in the command.
-func catch() <-chan os.Signal {
+func catch(also unix.Signal) <-chan os.Signal {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
 		unix.SIGALRM, unix.SIGCONT, unix.SIGWINCH)
+	if also != 0 {
+		signal.Notify(signals, also)
+	}
 	return signals
 }
 

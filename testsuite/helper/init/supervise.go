@@ -25,6 +25,7 @@ type watch struct {
 	grace   time.Duration // between SIGTERM and SIGKILL
 	stop    <-chan protocol.Abort
 	signals <-chan os.Signal
+	told    unix.Signal      // the one after which any end is a good one; 0: none
 	ending  func(why string) // is told before SIGTERM is sent
 }
 
@@ -34,6 +35,7 @@ type outcome struct {
 	maxRSS   int64
 	timedOut bool
 	abort    *protocol.Abort // what came from watch.stop
+	told     bool            // watch.told came before the command ended
 }
 
 // supervise waits for a command and for every process that it leaves behind,
@@ -64,7 +66,7 @@ func supervise(pid int, w watch) outcome {
 			}
 			if r.pid == pid {
 				out.status, out.maxRSS = r.status, r.maxRSS
-				limit, stop = nil, nil
+				limit, stop, w.told = nil, nil, 0
 				end()
 			}
 		case <-limit:
@@ -82,6 +84,7 @@ func supervise(pid int, w watch) outcome {
 			return out
 		case s := <-w.signals:
 			if s, ok := s.(unix.Signal); ok {
+				out.told = out.told || s == w.told
 				_ = unix.Kill(pid, s) // it may have ended just now
 			}
 		}

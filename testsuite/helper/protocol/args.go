@@ -31,6 +31,9 @@ type Run struct {
 	User string `json:"user,omitempty"`
 	// Key is not used: it makes the command line, and so its cache key, another one.
 	Key string `json:"key,omitempty"`
+	// Stop is the number of the signal that ends a service. A command that ends after
+	// it has ended well, whatever it exits with. Default: none is.
+	Stop int `json:"stop,omitempty"`
 	// Split keeps stdout and stderr apart, on the helper's own and in files.
 	// Default: both are one stream, in the order in which they were written.
 	Split bool `json:"split,omitempty"`
