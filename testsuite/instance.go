@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -81,10 +82,7 @@ func (c *instance) start(ctx context.Context) error {
 
 // process is the service's own, under the helper.
 func (c *instance) process() (gateway.StartRequest, error) {
-	links, taken := c.listen(c.stack.views[c.index], c.stack.id, c.stack.services)
-	for _, peer := range taken {
-		c.log.say("%s cannot be reached from here: this service has the same port", peer)
-	}
+	links, _ := c.listen(c.stack.views[c.index], c.stack.id, c.stack.services)
 	run := protocol.Run{User: c.Spec.User, Stop: int(c.Spec.Signal), Forwards: protocol.Forwards{Listen: links, Export: c.export(c.stack.id)}}
 	args, err := protocol.Args(protocol.ModeRun, run, c.Spec.Argv...)
 	if err != nil {
@@ -93,6 +91,48 @@ func (c *instance) process() (gateway.StartRequest, error) {
 	return gateway.StartRequest{
 		Args: args, Env: c.Spec.Env, Cwd: c.Spec.Cwd, SecretEnv: c.secretEnv(), Stdout: c.log, Stderr: c.log,
 	}, nil
+}
+
+// listenLate has the service reach its peers at ports that it could use itself, now that
+// it is known which it does.
+func (c *instance) listenLate(ctx context.Context) error {
+	_, late := c.listen(c.stack.views[c.index], c.stack.id, c.stack.services)
+	if len(late) == 0 {
+		return nil
+	}
+	list, err := c.askPorts(ctx, protocol.Ports{})
+	if err != nil {
+		return err
+	}
+	var links []protocol.Forward
+	for _, link := range late {
+		if list.everywhere(link.Address) {
+			c.log.say("%s cannot be reached from here: this service listens at the same port of all addresses", c.nameOf(link.Address))
+		} else {
+			links = append(links, link)
+		}
+	}
+	if len(links) == 0 {
+		return nil
+	}
+	args, err := protocol.Args(protocol.ModeForward, protocol.Forwards{Listen: links})
+	if err != nil {
+		return err
+	}
+	// It ends with the container.
+	_, err = c.ctr.Start(context.WithoutCancel(ctx), gateway.StartRequest{Args: args, Cwd: "/", Stdout: c.log, Stderr: c.log})
+	return err
+}
+
+// nameOf is the peer that an address stands for, with the port.
+func (c *instance) nameOf(address string) string {
+	for _, peer := range c.stack.services {
+		host, port, _ := net.SplitHostPort(address)
+		if c.stack.views[c.index].address(peer.index) == host {
+			return net.JoinHostPort(peer.Name, port)
+		}
+	}
+	return address
 }
 
 // ask runs the helper beside the service, in another mode, and gives out what it prints.

@@ -60,25 +60,26 @@ func (v viewpoint) hosts(services []*service, own int) []*pb.HostIP {
 	return out
 }
 
-// listen is how one of them reaches the others. Where it listens at the same port
-// itself there can be no other listener.
-func (v *service) listen(view viewpoint, id string, services []*service) (links []protocol.Forward, taken []string) {
+// listen is how one of them reaches the others. At a port of its own there may be no other
+// listener: those wait until it is known whether it uses it.
+func (v *service) listen(view viewpoint, id string, services []*service) (links, late []protocol.Forward) {
 	for _, peer := range services {
 		if peer == v {
 			continue
 		}
 		for _, port := range peer.Spec.Ports {
-			if v.has(port) {
-				taken = append(taken, net.JoinHostPort(peer.Name, strconv.Itoa(port)))
-				continue
-			}
-			links = append(links, protocol.Forward{
+			link := protocol.Forward{
 				Address: net.JoinHostPort(view.address(peer.index), strconv.Itoa(port)),
 				Socket:  meshSocket(id, peer.index, port),
-			})
+			}
+			if v.has(port) {
+				late = append(late, link)
+			} else {
+				links = append(links, link)
+			}
 		}
 	}
-	return links, taken
+	return links, late
 }
 
 // listenInTest is how the test reaches all of them. It goes by names: of two builds that

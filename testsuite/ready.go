@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -116,26 +118,47 @@ func (c *instance) awaitLog(ctx context.Context, p *Probe) error {
 
 // awaitPort waits for one of them.
 func (c *instance) awaitPort(ctx context.Context, p *Probe, ports ...int) error {
-	var out bytes.Buffer
-	err := c.ask(ctx, protocol.ModePorts, protocol.Ports{Want: ports, Any: true, TimeoutMS: p.patience().Milliseconds()}, nil, out.Write)
+	list, err := c.askPorts(ctx, protocol.Ports{Want: ports, Any: true, TimeoutMS: p.patience().Milliseconds()})
 	if err != nil {
 		return err
 	}
-	var list protocol.PortList
-	if err := json.Unmarshal(out.Bytes(), &list); err != nil {
-		return fmt.Errorf("did not say where it listens: %w", err)
-	}
-	switch {
-	case list.Error != "":
-		return fmt.Errorf("did not say where it listens: %s", list.Error)
-	case len(list.Missing) < len(ports):
+	if len(list.Missing) < len(ports) {
 		return nil
 	}
 	return fmt.Errorf("is not ready after %s: it does not listen on port %s%s", p.patience(), joinInts(ports, " or "), elsewhere(list))
 }
 
+// askPorts asks where it listens.
+func (c *instance) askPorts(ctx context.Context, opt protocol.Ports) (listening, error) {
+	var out bytes.Buffer
+	if err := c.ask(ctx, protocol.ModePorts, opt, nil, out.Write); err != nil {
+		return listening{}, err
+	}
+	var list listening
+	if err := json.Unmarshal(out.Bytes(), &list); err != nil {
+		return list, fmt.Errorf("did not say where it listens: %w", err)
+	}
+	if list.Error != "" {
+		return list, fmt.Errorf("did not say where it listens: %s", list.Error)
+	}
+	return list, nil
+}
+
+// listening is where a service listens.
+type listening struct{ protocol.PortList }
+
+// everywhere tells whether nobody else can listen at an address because the service
+// listens at all.
+func (l listening) everywhere(address string) bool {
+	_, port, _ := net.SplitHostPort(address)
+	return slices.ContainsFunc(l.Listening, func(at protocol.Listener) bool {
+		ip := net.ParseIP(at.Address)
+		return strconv.Itoa(at.Port) == port && ip != nil && ip.IsUnspecified()
+	})
+}
+
 // elsewhere says where a service listens that was expected to listen somewhere else.
-func elsewhere(list protocol.PortList) string {
+func elsewhere(list listening) string {
 	var ports []int
 	for _, l := range list.Listening {
 		if l.Address == "127.0.0.1" || !strings.HasPrefix(l.Address, "127.") { // not its peers

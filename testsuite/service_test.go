@@ -61,3 +61,12 @@ func TestServices(t *testing.T) {
 		}
 	})
 }
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	dt, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(dt)
+}

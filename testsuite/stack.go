@@ -85,6 +85,9 @@ func (k *stack) bringUp(ctx context.Context, c *instance) error {
 		if err := c.await(ctx); err != nil {
 			return err
 		}
+		if err := c.listenLate(ctx); err != nil {
+			return err
+		}
 		close(c.ready)
 	}
 	if !k.wanted(c, Completed) {

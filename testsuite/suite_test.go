@@ -99,7 +99,10 @@ func (b *builder) solve(t *testing.T, dockerfile string, s *Suite) (*Report, err
 func (b *builder) solveWith(t *testing.T, opt llb.Options, dockerfile string, s *Suite) (*Report, error) {
 	t.Helper()
 	opt.Context = testenv.Dir(t, "Dockerfile", dockerfile)
-	opt.NamedContexts = map[string]string{"busybox": "docker-image://" + b.image}
+	if opt.NamedContexts == nil {
+		opt.NamedContexts = map[string]string{}
+	}
+	opt.NamedContexts["busybox"] = "docker-image://" + b.image
 	ph := s.Phases()
 	ph.Ship = func(ctx context.Context, image *llb.Shipment) error { return image.Verdict(ctx) }
 	res, err := llb.Solve(context.Background(), b.client, opt, ph)

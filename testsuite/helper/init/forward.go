@@ -137,13 +137,15 @@ func pipe(to, from net.Conn) {
 	}
 }
 
-// forwardOnly forwards until it is told to end.
+// forwardOnly forwards until it is told to end, beside a service: whose container would
+// end if this exited with anything but 0.
 func forwardOnly(f protocol.Forwards) int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
 	l, err := open(f)
 	if err != nil {
-		return refuse(err)
+		_ = refuse(err) // says why
+		return 0
 	}
 	<-signals
 	l.close()
