@@ -19,6 +19,9 @@ const (
 	stopGrace = 700 * time.Millisecond
 	// stopLimit is for the daemon to end it after that.
 	stopLimit = 2 * time.Second
+	// hurry is what there is of both if nobody waits for the test any more: the daemon
+	// may have ended all that belonged to the build already, and not answer.
+	hurry = 300 * time.Millisecond
 )
 
 // instance is a service that was started for a test.
@@ -27,8 +30,9 @@ type instance struct {
 	stack *stack
 	log   *serviceLog
 
-	ctr  gateway.Container
-	proc gateway.ContainerProcess
+	ctr    gateway.Container
+	proc   gateway.ContainerProcess
+	forget context.CancelFunc // the process: nothing more is heard of it
 	// Each is closed when it is so.
 	started, ready, ended chan struct{}
 
@@ -55,6 +59,7 @@ func (c *instance) start(ctx context.Context) error {
 	if c.ctr, err = c.stack.trial.Client.NewContainer(lasting, req); err != nil {
 		return fmt.Errorf("creating its container: %w", err)
 	}
+	lasting, c.forget = context.WithCancel(lasting)
 	proc, err := c.ctr.Start(lasting, start)
 	if err != nil {
 		return fmt.Errorf("starting its container: %w", err)
@@ -226,14 +231,18 @@ func (c *instance) end(ctx context.Context) {
 	if c.ctr == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace+stopLimit)
+	grace, limit := stopGrace, stopGrace+stopLimit
+	if ctx.Err() != nil {
+		grace, limit = hurry, 2*hurry
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	if c.proc != nil {
 		select {
 		case <-c.ended:
 		default:
 			if err := c.proc.Signal(ctx, c.Spec.Signal); err == nil {
-				wait(ctx, c.ended, stopGrace)
+				wait(ctx, c.ended, grace)
 			}
 		}
 	}
@@ -242,10 +251,17 @@ func (c *instance) end(ctx context.Context) {
 		c.byItself = c.code > 0
 		c.mu.Unlock()
 	}
-	_ = c.ctr.Release(ctx) // it says how the process ended, which is known
-	if c.proc != nil {
+	// It says how the process ended, which is known, or that the daemon has ended
+	// all that belonged to the build.
+	err := c.ctr.Release(ctx)
+	if c.proc == nil {
+		return
+	}
+	if err == nil || exitCode(err) >= 0 {
 		wait(ctx, c.ended, stopLimit)
 	}
+	c.forget()
+	<-c.ended
 }
 
 func wait(ctx context.Context, ch <-chan struct{}, limit time.Duration) {

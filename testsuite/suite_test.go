@@ -98,6 +98,11 @@ func (b *builder) solve(t *testing.T, dockerfile string, s *Suite) (*Report, err
 
 func (b *builder) solveWith(t *testing.T, opt llb.Options, dockerfile string, s *Suite) (*Report, error) {
 	t.Helper()
+	return b.solveIn(context.Background(), t, opt, dockerfile, s)
+}
+
+func (b *builder) solveIn(ctx context.Context, t *testing.T, opt llb.Options, dockerfile string, s *Suite) (*Report, error) {
+	t.Helper()
 	opt.Context = testenv.Dir(t, "Dockerfile", dockerfile)
 	if opt.NamedContexts == nil {
 		opt.NamedContexts = map[string]string{}
@@ -105,7 +110,7 @@ func (b *builder) solveWith(t *testing.T, opt llb.Options, dockerfile string, s 
 	opt.NamedContexts["busybox"] = "docker-image://" + b.image
 	ph := s.Phases()
 	ph.Ship = func(ctx context.Context, image *llb.Shipment) error { return image.Verdict(ctx) }
-	res, err := llb.Solve(context.Background(), b.client, opt, ph)
+	res, err := llb.Solve(ctx, b.client, opt, ph)
 	return s.Report(res.Record), err
 }
 

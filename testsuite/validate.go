@@ -18,6 +18,9 @@ const maxServices = 200
 // Validate tells what cannot be meant in the services of the tests, without any
 // daemon. Its error names the test, the service and what is wrong.
 func (s *Suite) Validate() error {
+	if err := (Test{Forwards: s.Default.Forwards}).validate(); err != nil {
+		return err
+	}
 	for _, t := range s.Tests {
 		if err := t.orElse(s.Default).validate(); err != nil {
 			return fmt.Errorf("test %q: %w", display(t.name()), err)
@@ -130,7 +133,7 @@ func (p *Probe) validate() error {
 
 func (f Forward) validate(names map[string]string) error {
 	host, port, err := net.SplitHostPort(f.Address)
-	if err != nil || host == "" {
+	if err != nil || host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return fmt.Errorf("%q is not HOST:PORT", f.Address)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {

@@ -40,6 +40,7 @@ func TestValidate(t *testing.T) {
 		{Test{Command: "true", Forwards: []Forward{{Name: "db", Address: "a:1"}, {Name: "db", Address: "b:1"}}}, `test "true": forward db=b:1: there are two for port 1 of "db"`},
 		{Test{Command: "true", Forwards: []Forward{{Name: "db", Address: "a:1"}, {Name: "db", Address: "b:2"}}}, ""},
 		{Test{Command: "true", Services: []Service{{Name: "db"}}, Forwards: []Forward{{Name: "db", Address: "a:1"}}}, `test "true": forward db=a:1: the name "db" is that of service "db" already`},
+		{Test{Command: "true", Forwards: []Forward{{Name: "db", Address: "hä:1"}}}, `test "true": forward db=hä:1: "hä:1" is not HOST:PORT`},
 	} {
 		got := ""
 		if err := (&Suite{Tests: []Test{test.test}}).Validate(); err != nil {

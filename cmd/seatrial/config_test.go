@@ -19,6 +19,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 		"test", "test-stage", // tests
 		"untested", "push", // a decision of whoever runs it
 		"insecure-builder", "dry-run", // likewise
+		"forward", // what runs beside it
 		// Of whoever pushes, from where they are.
 		"registry-user", "registry-password-stdin", "registry-password-file", "pull-user", "pull-password-file",
 		"registry-ca", "registry-certs", "insecure-registry",

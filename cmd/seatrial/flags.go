@@ -85,6 +85,7 @@ func testFlags() []cli.Flag {
 		&cli.DurationFlag{Category: catTest, Name: "tests-timeout", Usage: "end all tests `DURATION` after the first has begun", EnvVars: env("tests-timeout"), DefaultText: "no limit"},
 		&cli.IntFlag{Category: catTest, Name: "test-retries", Usage: "try a test that fails `N` times more, each from its beginning; one that passes then is called flaky", EnvVars: env("test-retries"), DefaultText: "0"},
 		&cli.IntFlag{Category: catTest, Name: "test-jobs", Usage: "run `N` tests at a time", EnvVars: env("test-jobs"), DefaultText: "all"},
+		listFlag(catTest, "forward", "let tests reach a service that runs elsewhere, by `NAME=HOST:PORT`: under that name, at that port, as this machine reaches it; what it answers has no part in whether a test has passed before"),
 		boolFlag(catTest, "fail-fast", "stop the other tests when one has failed"),
 		boolFlag(catTest, "fail-on-flaky", "fail if a test passed only when it was tried again"),
 		boolFlag(catTest, "no-test-cache", "run the tests even if they have passed on this image before"),

@@ -50,10 +50,11 @@ func TestScripts(t *testing.T) {
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits":    cmdExits,
-					"frontend": cmdFrontend,
-					"resolve":  cmdResolve,
-					"steps":    cmdSteps,
+					"exits":       cmdExits,
+					"forwardable": cmdForwardable,
+					"frontend":    cmdFrontend,
+					"resolve":     cmdResolve,
+					"steps":       cmdSteps,
 				},
 			})
 		})

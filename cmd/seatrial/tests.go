@@ -66,5 +66,15 @@ func (p *plan) testSettings(c *cli.Context) error {
 		}
 		s.Default.Reports = append(s.Default.Reports, pattern)
 	}
+	for _, forward := range c.StringSlice("forward") {
+		name, address, ok := strings.Cut(forward, "=")
+		if !ok {
+			return usagef("as db=localhost:5432", "--forward %q is not NAME=HOST:PORT", forward)
+		}
+		s.Default.Forwards = append(s.Default.Forwards, testsuite.Forward{Name: name, Address: address})
+	}
+	if err := s.Validate(); err != nil {
+		return usagef("", "%v", err)
+	}
 	return nil
 }
