@@ -72,20 +72,22 @@ func TestStagesThatAreNotThere(t *testing.T) {
 // builder is a buildkitd with the image busybox.
 type builder struct {
 	client *client.Client
+	addr   string
 	image  string
 }
 
 func onEach(t *testing.T, f func(t *testing.T, b *builder)) {
 	for _, kind := range []testenv.Kind{testenv.Root, testenv.Rootless} {
 		t.Run(kind.String(), func(t *testing.T) {
-			c, err := client.New(context.Background(), testenv.SharedDaemon(t, kind).Addr)
+			addr := testenv.SharedDaemon(t, kind).Addr
+			c, err := client.New(context.Background(), addr)
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { c.Close() })
 			reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
 			ref := testenv.Push(t, reg.Host+"/library/busybox", testenv.BusyboxImage(t))
-			f(t, &builder{c, ref.String()})
+			f(t, &builder{client: c, addr: addr, image: ref.String()})
 		})
 	}
 }
