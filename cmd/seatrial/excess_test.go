@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+)
+
+// peak is the most memory that the command had, once it has ended, in bytes.
+func (c *command) peak() int64 {
+	c.t.Helper()
+	usage, ok := c.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		c.t.Fatal("the system does not tell how much memory a process had")
+	}
+	return usage.Maxrss << 10
+}
+
+// mostMemory is what seatrial may take, however much comes back.
+const mostMemory = 150 << 20
+
+func (c *command) staysSmall() {
+	c.t.Helper()
+	if got := c.peak(); got > mostMemory {
+		c.t.Errorf("it took %d MiB of memory, want %d at most", got>>20, mostMemory>>20)
+	}
+}
+
+func sizeOf(t *testing.T, name string) int64 {
+	t.Helper()
+	st, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Size()
+}
+
+func TestLargeReport(t *testing.T) {
+	const size = 300 << 20
+	onEach(t, func(t *testing.T, w *world) {
+		for name, test := range map[string]string{
+			"passed": "dd if=/dev/zero of=/big bs=1 count=0 seek=300M",
+			"failed": "dd if=/dev/zero of=/big bs=1 count=0 seek=300M; exit 3",
+		} {
+			reports := t.TempDir()
+			c := start(t, w.env(), "test", "--report", "/big", "--report-dir", reports, "--test", test, testenv.Dir(t, "Dockerfile", plainDockerfile))
+			c.exits(map[string]int{"passed": 0, "failed": 4}[name])
+			dirs, err := filepath.Glob(reports + "/*/big")
+			if err != nil || len(dirs) != 1 {
+				t.Fatalf("%s: reports = %q, %v, want one", name, dirs, err)
+			}
+			if got := sizeOf(t, dirs[0]); got != size {
+				t.Errorf("%s: the report has %d bytes, want %d", name, got, size)
+			}
+			c.staysSmall()
+		}
+	})
+}
+
+// TestLargeLine has a report of a single line, in which a secret is looked for.
+func TestLargeLine(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	secret := testenv.Dir(t, "secret", "hunter22222") + "/secret"
+	reports := t.TempDir()
+	c := start(t, w.env(), "test", "--secret", "id=pw,src="+secret, "--report", "/big", "--report-dir", reports,
+		"--test", "(dd if=/dev/zero bs=1M count=100; printf hunter22222) 2>/dev/null | tr '\\0' x >/big", testenv.Dir(t, "Dockerfile", plainDockerfile))
+	c.exits(0)
+	files, err := filepath.Glob(reports + "/*/big")
+	if err != nil || len(files) != 1 {
+		t.Fatalf("reports = %q, %v, want one", files, err)
+	}
+	if got, want := sizeOf(t, files[0]), int64(100<<20+len("***")); got != want {
+		t.Errorf("the report has %d bytes, want %d", got, want)
+	}
+	c.staysSmall()
+}
+
+func TestManyReports(t *testing.T) {
+	const count = 1000
+	onEach(t, func(t *testing.T, w *world) {
+		reports := t.TempDir()
+		c := start(t, w.env(), "test", "--report", "out", "--report-dir", reports, "--test",
+			"mkdir out; i=0; while test $i -lt 1000; do head -c 10240 /dev/zero >out/$i.txt; i=$((i+1)); done", testenv.Dir(t, "Dockerfile", plainDockerfile))
+		c.exits(0)
+		found := 0
+		err := filepath.WalkDir(reports, func(name string, d fs.DirEntry, err error) error {
+			if err == nil && filepath.Ext(name) == ".txt" && sizeOf(t, name) == 10240 {
+				found++
+			}
+			return err
+		})
+		if err != nil || found != count {
+			t.Errorf("%d reports of 10 KiB came back, %v, want %d", found, err, count)
+		}
+	})
+}
+
+func TestMuchOutput(t *testing.T) {
+	const line = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n"
+	const lines = 100 << 20 / len(line)
+	onEach(t, func(t *testing.T, w *world) {
+		reports := t.TempDir()
+		c := start(t, w.env(), "test", "--report-dir", reports, "--test", fmt.Sprintf("yes %s | head -n %d; exit 3", strings.TrimSpace(line), lines), testenv.Dir(t, "Dockerfile", plainDockerfile))
+		c.exits(4)
+		logs, err := filepath.Glob(reports + "/*/output.log")
+		if err != nil || len(logs) != 1 {
+			t.Fatalf("logs = %q, %v, want one", logs, err)
+		}
+		if got, want := sizeOf(t, logs[0]), int64(lines*len(line)); got != want {
+			t.Errorf("the log has %d bytes, want %d", got, want)
+		}
+		c.staysSmall()
+	})
+}
+
+// TestBackgroundProcesses has a test leave something that runs. Without a process
+// sandbox nothing but the helper would end it.
+func TestBackgroundProcesses(t *testing.T) {
+	daemons := map[string]func(t *testing.T) *testenv.Daemon{
+		"root":     func(t *testing.T) *testenv.Daemon { return testenv.SharedDaemon(t, testenv.Root) },
+		"rootless": func(t *testing.T) *testenv.Daemon { return testenv.SharedDaemon(t, testenv.Rootless) },
+		"no process sandbox": func(t *testing.T) *testenv.Daemon {
+			return testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Rootless, Flags: []string{"--oci-worker-no-process-sandbox"}})
+		},
+	}
+	for name, daemon := range daemons {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, daemon(t))
+			for _, end := range []struct {
+				command string
+				args    []string
+				code    int
+			}{{"exit 0", nil, 0}, {"exit 3", nil, 4}, {"sleep 600", []string{"--test-timeout", "2s"}, 4}} {
+				step := marker()
+				// In a session of its own, and deaf to what ends the polite.
+				test := fmt.Sprintf("(trap '' TERM HUP; exec %s) & echo begun; %s", step, end.command)
+				args := append([]string{"test", "--report-dir", t.TempDir(), "--test", test}, end.args...)
+				c := start(t, w.env(), append(args, testenv.Dir(t, "Dockerfile", plainDockerfile))...)
+				c.exits(end.code)
+				become(t, step, false, 10*time.Second)
+			}
+		})
+	}
+}
+
+// TestFullDisk has a test fill the builder's disk: it fails, and says why.
+func TestFullDisk(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.String(), func(t *testing.T) {
+			dir := testenv.StateDir(t)
+			mountSmall(t, dir)
+			w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind, Dir: filepath.Join(dir, "state")}))
+			image := testenv.Dir(t, "Dockerfile", plainDockerfile)
+			ref := w.registry.Host + "/acme/full"
+			c := start(t, w.env(), "run", "-t", ref, "--report-dir", t.TempDir(), "--test", "echo filling; dd if=/dev/zero of=/full bs=1M", image)
+			c.exits(4)
+			c.says("No space left on device")
+			if got := resolve(t.Fatalf, ref); got != "none" {
+				t.Errorf("after a failed test the tag is %s, want none", got)
+			}
+		})
+	}
+}
+
+// mountSmall mounts a small disk for everybody until the test is over.
+func mountSmall(t *testing.T, dir string) {
+	t.Helper()
+	root := func(args ...string) error {
+		if os.Geteuid() != 0 {
+			args = append([]string{"sudo", "-n"}, args...)
+		}
+		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, out)
+		}
+		return nil
+	}
+	if err := root("mount", "-t", "tmpfs", "-o", "size=256m,mode=1777", "tmpfs", dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := root("umount", dir); err != nil {
+			t.Error(err)
+		}
+	})
+}
