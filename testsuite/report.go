@@ -41,6 +41,8 @@ type Case struct {
 	Reason string
 	// Output is the end of what a failed test printed.
 	Output llb.Vertex
+	// ServiceOutput is the end of what services printed that failed.
+	ServiceOutput []byte
 	// Sources are the Dockerfile's lines that failed, if it is a stage.
 	Sources []*errdefs.Source
 
@@ -166,6 +168,7 @@ func (c *Case) trace(r *run) {
 	if len(tr.tail) > 0 && c.Status == Failed {
 		c.Output.Log = tr.tail
 	}
+	c.ServiceOutput = tr.serviceTail
 	if c.ExitCode < 0 && tr.code >= 0 {
 		c.ExitCode = tr.code // of a test that its reports, or flakiness, failed
 	}

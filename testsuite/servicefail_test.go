@@ -60,8 +60,9 @@ func TestServicesThatFail(t *testing.T) {
 					test.service, {Name: "late", Shell: "sleep 1000", DependsOn: test.late},
 				}}}}
 				c := b.failing(t, s)
-				if !strings.HasPrefix(c.Reason, test.reason) || !strings.Contains(string(c.Output.Log), test.output) {
-					t.Errorf("it failed because %q, with the output %q, want %q and %q", c.Reason, c.Output.Log, test.reason, test.output)
+				said := string(c.Output.Log) + string(c.ServiceOutput)
+				if !strings.HasPrefix(c.Reason, test.reason) || !strings.Contains(said, test.output) {
+					t.Errorf("it failed because %q, with the output %q, want %q and %q", c.Reason, said, test.reason, test.output)
 				}
 				log, err := os.ReadFile(filepath.Join(s.ReportDir, "unit/services/db.log"))
 				if err != nil || !strings.Contains(string(log), test.output) {

@@ -270,7 +270,9 @@ func (s *Suite) traceServices(tr *trace, k *stack) {
 		text = s.Redact(text)
 	}
 	tr.service = string(text)
-	tr.tail = append(tr.tail, k.tails()...)
+	if tr.serviceTail = k.tails(); s.Redact != nil {
+		tr.serviceTail = s.Redact(tr.serviceTail)
+	}
 }
 
 // ofService is why a test failed whose service did.

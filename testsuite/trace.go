@@ -33,6 +33,8 @@ type trace struct {
 	tail      []byte // of the output
 	code      int    // the exit code that the helper passed on
 
+	serviceTail []byte // of the output of services that failed
+
 	cached bool          // it is known to have passed, and has left nothing
 	took   time.Duration // of what is no step of the build
 

@@ -15,10 +15,10 @@ import (
 // TestEveryFlagIsAKey has a new flag be given a key in seatrial.yaml, or a reason not to.
 func TestEveryFlagIsAKey(t *testing.T) {
 	notOfProjects := []string{
-		"config",             // the file itself
-		"test", "test-stage", // tests
+		"config",                          // the file itself
+		"test", "test-stage", "test-file", // tests
 		"untested", "push", // a decision of whoever runs it
-		"insecure-builder", "dry-run", // likewise
+		"insecure-builder", "dry-run", "shell-on-failure", "verify-push", "attest-tests", "sign", // likewise
 		"forward", // what runs beside it
 		// Of whoever pushes, from where they are.
 		"registry-user", "registry-password-stdin", "registry-password-file", "pull-user", "pull-password-file",

@@ -19,7 +19,7 @@ func (p *plan) fileTests() error {
 	}
 	for _, t := range list {
 		if !runnable(t) {
-			return fileError(pr.file.Error(t.Pos, "services and file are not known yet", "this seatrial cannot run such a test yet"))
+			return fileError(pr.file.Error(t.Pos, "name the file with --test-file", "this seatrial cannot run such a test yet"))
 		}
 		p.suite.Tests = append(p.suite.Tests, t.Test)
 		pr.tests = append(pr.tests, t.Pos)
@@ -30,5 +30,5 @@ func (p *plan) fileTests() error {
 
 // runnable tells whether the suite can do all that a test says.
 func runnable(t config.Declared) bool {
-	return t.File == "" && len(t.Test.Services) == 0 && t.Test.Start == nil && t.Test.Hostname == "" && t.Test.Platform == ""
+	return t.File == "" && t.Test.Start == nil && t.Test.Hostname == "" && t.Test.Platform == ""
 }

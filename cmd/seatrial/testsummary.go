@@ -91,6 +91,7 @@ func (o *outcome) failures(w io.Writer) {
 		if !o.shown {
 			printOutput(w, fmt.Sprintf("test %q", c.Title()), c.Output)
 		}
+		fmt.Fprint(w, sanitize(string(c.ServiceOutput)))
 		printCases(w, c)
 	}
 }
