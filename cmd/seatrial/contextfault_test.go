@@ -145,14 +145,14 @@ func TestContextFileThatCannotBeRead(t *testing.T) {
 			if err := lock(filepath.Join(dir, "locked")); err != nil {
 				t.Fatal(err)
 			}
-			c := launch(t, asUser(t, dir, w.env(), "run", "-t", w.registry.Host+"/acme/locked", "--test", "true", dir))
+			c := launch(t, asUser(t, dir, w.env(), "run", "-t", w.registry.Host+"/acme/locked", "--test", "true", "--report-dir", filepath.Join(dir, "reports"), dir))
 			c.exits(3)
 			c.says(`sending "locked" of the build context: permission denied`, ".dockerignore", "no tag moved")
 
 			if err := os.WriteFile(filepath.Join(dir, ".dockerignore"), []byte("locked"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			launch(t, asUser(t, dir, w.env(), "run", "-t", w.registry.Host+"/acme/locked", "--test", "true", dir)).exits(0)
+			launch(t, asUser(t, dir, w.env(), "run", "-t", w.registry.Host+"/acme/locked", "--test", "true", "--report-dir", filepath.Join(dir, "reports"), dir)).exits(0)
 		})
 	}
 }
