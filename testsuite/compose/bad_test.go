@@ -67,7 +67,7 @@ var bad = []struct {
 	{"secret", 7, 5, "the secret password of sut: no file missing.txt that can be used", "it is relative to the Compose file, and "},
 	{"secretenv", 7, 5, "the secret password: the variable MISSING is not set", "set it where this command runs"},
 	{"socket", 6, 9, "a test cannot have /var/run/docker.sock: there is no daemon to talk to", "run what the test would start with it as"},
-	{"tab", 3, 1, "this is not YAML: while scanning for the next token at found character that cannot start any token", "tabs cannot indent, and what belongs tog"},
+	{"tab", 3, 1, "this is not YAML: found character that cannot start any token", "tabs cannot indent, and what belongs tog"},
 	{"target", 4, 15, "the path \"relative\" in the container is not absolute", "say where in the container: SOURCE:/PATH"},
 	{"twice", 4, 3, "\"sut\" is there already, in line 2", "keep one of them, or give them different"},
 	{"type", 4, 5, "services.sut.environment must be a mapping", ""},
