@@ -141,7 +141,9 @@ func (r *Record) add(st *client.SolveStatus) {
 	}
 	for _, v := range st.Vertexes {
 		rec := r.vertex(v.Digest)
-		rec.Name, rec.Cached, rec.Error = v.Name, v.Cached, v.Error
+		// A step from an imported cache is reported once more, and not as cached,
+		// when its layers are fetched because somebody reads them.
+		rec.Name, rec.Cached, rec.Error = v.Name, rec.Cached || v.Cached, v.Error
 		if v.Started != nil {
 			rec.Started = *v.Started
 		}

@@ -120,6 +120,9 @@ func (r *Remains) addOutputs(ctx context.Context, t *Trial, g *Graph, commands [
 		if err != nil {
 			return err
 		}
+		t.mu.Lock()
+		t.tried = append(t.tried, def) // a cache without it would have the command run again
+		t.mu.Unlock()
 		res, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB(), CacheImports: t.imports})
 		if err != nil {
 			return err

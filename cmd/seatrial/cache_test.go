@@ -45,7 +45,7 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 						t.Errorf("%q of the first builder ran again:\n%s", step, served.stderr())
 					}
 				}
-				served.says("tested  test  passed (cached: it passed on this image before)")
+				served.says("tested  test  passed (cached: it passed on this image before, ")
 
 				// The cache has the test's steps; that they passed on this image is
 				// what is known of no other: another image is tested.
