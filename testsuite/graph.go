@@ -341,11 +341,15 @@ func isTestFailure(t *llb.Trial, err error) bool {
 	if errors.As(err, &report) || errors.As(err, &flaky) || errors.As(err, &structure) || errors.As(err, &service) {
 		return true
 	}
-	var vertex *errdefs.VertexError
-	if !errors.As(err, &vertex) {
-		return false
+	// A step of the image can be what a step of the test failed of.
+	of := false
+	for vertex := (*errdefs.VertexError)(nil); errors.As(err, &vertex); err = vertex.Unwrap() {
+		if t.OfImage(digest.Digest(vertex.Digest)) {
+			return false
+		}
+		of = true
 	}
-	return !t.OfImage(digest.Digest(vertex.Digest))
+	return of
 }
 
 // exitCode is the exit code of the command that err tells of, -1 if it tells of

@@ -17,12 +17,13 @@ ARG TARGETARCH
 RUN echo $TARGETARCH >/arch
 `
 
-// newFleetWorld is a builder of the machine's own kind and one that is told it is an
-// arm64: what it runs is the same busybox, which is enough to see who does what.
+// newFleetWorld is a builder of the machine's own kind and one that is told it is for
+// 386, which an amd64 kernel runs too. What it runs is the same busybox, which is enough to
+// see who does what.
 func newFleetWorld(t *testing.T, kind testenv.Kind) (*world, []string) {
 	t.Helper()
 	w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind, Flags: []string{"--oci-worker-platform=linux/amd64"}}))
-	other := testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind, Flags: []string{"--oci-worker-platform=linux/arm64"}})
+	other := testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind, Flags: []string{"--oci-worker-platform=linux/386"}})
 	return w, []string{"--addr", w.daemon.Addr, "--addr", other.Addr}
 }
 
@@ -37,27 +38,27 @@ func TestSeveralBuilders(t *testing.T) {
 			}
 
 			// Without --platform, each builder makes its own.
-			c := run("--test", "echo this is $(cat /arch) && grep -x -e amd64 -e arm64 /arch", "--annotation", "index:org.example=both")
+			c := run("--test", "echo this is $(cat /arch) && grep -x -e amd64 -e 386 /arch", "--annotation", "index:org.example=both")
 			c.exits(0)
-			c.says("this is amd64", "this is arm64", "(linux/amd64)  passed", "(linux/arm64)  passed", "tag moved")
+			c.says("this is amd64", "this is 386", "(linux/amd64)  passed", "(linux/386)  passed", "tag moved")
 			first := strings.TrimSpace(c.out.String())
 			if got := resolve(t.Fatalf, ref); !strings.HasSuffix(first, ref+"@"+got) {
 				t.Errorf("printed %s, and the tag names %s", first, got)
 			}
-			if got, want := platformsOf(t, ref), "linux/amd64 linux/arm64"; got != want {
+			if got, want := platformsOf(t, ref), "linux/amd64 linux/386 unknown/unknown unknown/unknown"; got != want {
 				t.Errorf("the index has %s, want %s", got, want)
 			}
 
 			// Nothing changed: nothing runs, nothing moves.
-			c = run("--test", "echo this is $(cat /arch) && grep -x -e amd64 -e arm64 /arch", "--annotation", "index:org.example=both")
+			c = run("--test", "echo this is $(cat /arch) && grep -x -e amd64 -e 386 /arch", "--annotation", "index:org.example=both")
 			c.exits(0)
-			c.says("already there", "(linux/arm64)  passed (cached")
+			c.says("already there", "(linux/386)  passed (cached")
 
 			// One platform fails: the tests of the other are seen to their end, and
 			// no tag moves.
 			c = run("--test", "grep amd64 /arch && sleep 1 && echo reached the end", "--no-cache")
 			c.exits(4)
-			c.says("(linux/amd64)  passed", "(linux/arm64)  failed: exit code 1", "reached the end", "1 of 2 tests failed", "no tag moved")
+			c.says("(linux/amd64)  passed", "(linux/386)  failed: exit code 1", "reached the end", "1 of 2 tests failed", "no tag moved")
 			if got := resolve(t.Fatalf, ref); !strings.HasSuffix(first, got) {
 				t.Errorf("the tag names %s after a failed test", got)
 			}
@@ -65,7 +66,7 @@ func TestSeveralBuilders(t *testing.T) {
 			// A platform that nobody has; one builder can do all that is asked.
 			c = run("--untested", "--platform", "linux/amd64,linux/s390x")
 			c.exits(2)
-			c.says("no builder can run linux/s390x", "linux/arm64", "--addr")
+			c.says("no builder can run linux/s390x", "linux/386", "--addr")
 			run("--untested", "--platform", "linux/amd64").exits(0)
 			c = run("--untested", "--cache-to", "type=inline")
 			c.exits(2)
@@ -77,8 +78,8 @@ func TestSeveralBuilders(t *testing.T) {
 // TestSeveralBuildersAndOneIsLost loses a builder while the other one waits for it.
 func TestSeveralBuildersAndOneIsLost(t *testing.T) {
 	w, addrs := newFleetWorld(t, testenv.Root)
-	other := testenv.StartDaemon(t, testenv.DaemonOptions{Flags: []string{"--oci-worker-platform=linux/arm64"}})
-	project := testenv.Dir(t, "Dockerfile", fleetDockerfile+"RUN if grep arm64 /arch; then echo and now; sleep 600; fi\n")
+	other := testenv.StartDaemon(t, testenv.DaemonOptions{Flags: []string{"--oci-worker-platform=linux/386"}})
+	project := testenv.Dir(t, "Dockerfile", fleetDockerfile+"RUN if grep 386 /arch; then echo and now; sleep 600; fi\n")
 	ref := w.registry.Host + "/acme/fleet:lost"
 	c := start(t, w.env(), append([]string{"run", project, "-t", ref, "--test", "true", "--addr", other.Addr}, addrs[:2]...)...)
 	c.until(" and now\n")
