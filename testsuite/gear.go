@@ -117,9 +117,26 @@ func errNoHelper(p ocispecs.Platform) error {
 
 // shelf has the helper for each architecture, unpacked when it is asked for.
 type shelf struct {
-	mu     sync.Mutex
-	by     map[string]func() *helper.Image
-	images []*helper.Image // that were unpacked
+	mu      sync.Mutex
+	by      map[string]func() *helper.Image
+	images  []*helper.Image // that were unpacked
+	variant int             // which is given out
+}
+
+// errUnfetchable is what a daemon says of a blob that it once had a part of.
+const errUnfetchable = "unsupported offset"
+
+// next gives out another variant than the one that cannot be fetched.
+func (s *shelf) next(unfetchable int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.variant = max(s.variant, unfetchable+1)
+}
+
+func (s *shelf) current() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.variant
 }
 
 // shelfStore offers what is on the shelf, to read.
@@ -161,9 +178,11 @@ func (s *shelf) once(arch string) func() *helper.Image {
 	if s.by == nil {
 		s.by = map[string]func() *helper.Image{}
 	}
-	if s.by[arch] == nil {
-		s.by[arch] = sync.OnceValue(func() *helper.Image {
-			image, err := helper.NewImage(arch)
+	variant := s.variant
+	key := fmt.Sprintf("%s %d", arch, variant)
+	if s.by[key] == nil {
+		s.by[key] = sync.OnceValue(func() *helper.Image {
+			image, err := helper.NewImage(arch, variant)
 			if err != nil {
 				return nil
 			}
@@ -173,7 +192,7 @@ func (s *shelf) once(arch string) func() *helper.Image {
 			return image
 		})
 	}
-	return s.by[arch]
+	return s.by[key]
 }
 
 // secret is the ID of the file that tells the helper the time limit. It is part of the

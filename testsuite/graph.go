@@ -281,6 +281,7 @@ func (s *Suite) build(ctx context.Context, t *llb.Trial, r *run) error {
 			return err
 		}
 	}
+	r.variant = s.shelf.current()
 	w, err := s.wrapper(t, r)
 	if err != nil {
 		return err

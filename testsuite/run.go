@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type run struct {
 
 	began    time.Time // its first command, in this attempt
 	err      error
+	variant  int  // of the helper
 	done     bool // it passed or failed, of itself
 	anew     bool // it was in the cache, but for another image, and ran again
 	attempts int
@@ -125,6 +127,13 @@ func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
 		solve = t.SolveAnew
 	}
 	ref, err := s.solve(ctx, t, r, solve)
+	for try := 0; err != nil && strings.Contains(err.Error(), errUnfetchable) && try < maxVariants; try++ {
+		s.shelf.next(r.variant)
+		if berr := s.build(ctx, t, r); berr != nil {
+			return berr
+		}
+		ref, err = s.solve(ctx, t, r, solve)
+	}
 	defer func() { r.discard() }()
 	tr, terr := s.trace(ctx, t, r, ref, err)
 	if terr != nil {
@@ -153,6 +162,9 @@ func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
 	r.trace = tr
 	return err
 }
+
+// maxVariants is how many variants of the helper are tried.
+const maxVariants = 5
 
 // errElsewhere says that a test has passed, but not on this image.
 var errElsewhere = errors.New("passed on another image")

@@ -85,7 +85,7 @@ func hostImage(t *testing.T) *helper.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := helper.ImageOf(runtime.GOARCH, program)
+	image, err := helper.ImageOf(runtime.GOARCH, program, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@
 // The programs are built before this package, by `make build`. A program that was
 // built without them works until it needs one:
 //
-//	image, err := helper.NewImage("arm64")
+//	image, err := helper.NewImage("arm64", 0)
 //
 // is an image of nothing but [protocol.Init], to be offered to a daemon as a
 // content store by the session:

@@ -41,7 +41,7 @@ func TestOpen(t *testing.T) {
 
 func TestOpenMissing(t *testing.T) {
 	for _, arch := range []string{"mips64", "", "../helper"} {
-		_, err := NewImage(arch)
+		_, err := NewImage(arch, 0)
 		if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "built without the test helper for linux/"+arch+": use make build") {
 			t.Errorf("NewImage(%q) = %v, want ErrMissing", arch, err)
 		}
@@ -49,11 +49,11 @@ func TestOpenMissing(t *testing.T) {
 }
 
 func TestImageIsReproducible(t *testing.T) {
-	a, err := ImageOf("amd64", []byte("program"))
+	a, err := ImageOf("amd64", []byte("program"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := ImageOf("amd64", []byte("program"))
+	b, err := ImageOf("amd64", []byte("program"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"time"
 
 	digest "github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -30,18 +31,21 @@ type Image struct {
 	Blobs map[digest.Digest][]byte
 }
 
-// NewImage makes the image for an architecture. The error is that of Open.
-func NewImage(arch string) (*Image, error) {
+// NewImage makes the image for an architecture. Variants, counted from 0, have the same
+// program and other digests: a daemon (v0.34) that was interrupted while it fetched a
+// blob from a session can fetch that blob no more, for as long as it keeps what it has
+// of it ("unsupported offset"). The error is that of Open.
+func NewImage(arch string, variant int) (*Image, error) {
 	program, err := Open(arch)
 	if err != nil {
 		return nil, err
 	}
-	return ImageOf(arch, program)
+	return ImageOf(arch, program, variant)
 }
 
 // ImageOf makes the image of a program.
-func ImageOf(arch string, program []byte) (*Image, error) {
-	layer, err := layerOf(program)
+func ImageOf(arch string, program []byte, variant int) (*Image, error) {
+	layer, err := layerOf(program, variant)
 	if err != nil {
 		return nil, fmt.Errorf("making an image of the test helper for linux/%s: %w", arch, err)
 	}
@@ -91,10 +95,13 @@ func (i *Image) addJSON(mediaType string, v any) (ocispecs.Descriptor, error) {
 }
 
 // layerOf is a tar of one file, which everybody may execute.
-func layerOf(program []byte) ([]byte, error) {
+func layerOf(program []byte, variant int) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	header := &tar.Header{Typeflag: tar.TypeReg, Name: path.Base(protocol.Init), Mode: 0o755, Size: int64(len(program)), Format: tar.FormatUSTAR}
+	if variant > 0 {
+		header.ModTime = time.Unix(int64(variant), 0)
+	}
 	if err := w.WriteHeader(header); err != nil {
 		return nil, err
 	}
