@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,7 +34,7 @@ func start(t *testing.T, env []string, args ...string) *command {
 	t.Helper()
 	home := t.TempDir()
 	cmd := exec.Command("seatrial", args...)
-	cmd.Env = append(append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home), env...)
+	cmd.Env = append(append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "SEATRIAL_REPORT_DIR="+filepath.Join(home, "reports")), env...)
 	return launch(t, cmd)
 }
 
