@@ -227,7 +227,8 @@ func TestRegistryThatHangs(t *testing.T) {
 			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PUT", "/blobs/uploads/", func(w http.ResponseWriter, req *http.Request) bool {
 				return strings.Contains(req.URL.RawQuery, strings.ReplaceAll(layer, ":", "%3A")) && first(w, req)
 			})})
-			opt := registry.Options{Transport: registry.TransportWith(3*time.Second, 3*time.Second)}
+			// The test's registry needs seconds itself for such a layer, on a busy machine.
+			opt := registry.Options{Transport: registry.TransportWith(12*time.Second, 3*time.Second)}
 			p := newPush(t, opt, reg.Host+"/app:1").WithBackoff(time.Millisecond)
 			if _, err := p.Commit(t.Context(), d.load(t, d.add(t, img), registry.LoadOptions{})); err != nil {
 				t.Errorf("Commit = %v, want nil", err)
