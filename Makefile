@@ -24,14 +24,15 @@ build: helpers ## bin/seatrial (the default)
 # hold its digest: nothing in it or in the settings here may change from build to
 # build.
 HELPER_ARCHS   := 386 amd64 arm arm64 ppc64le riscv64 s390x
-HELPER_SOURCES := $(filter-out %_test.go,$(wildcard testsuite/helper/init/*.go testsuite/helper/protocol/*.go))
+HELPER_SOURCES := $(filter-out %_test.go,$(wildcard testsuite/helper/init/*.go testsuite/helper/protocol/*.go \
+	testsuite/helper/layer/*.go testsuite/helper/pack/*.go))
 
 helpers: $(HELPER_ARCHS:%=testsuite/helper/bin/init-%.gz) ## the test helper, for all architectures
 
 testsuite/helper/bin/init-%.gz: $(HELPER_SOURCES) go.mod
 	CGO_ENABLED=0 GOOS=linux GOARCH=$* GOAMD64=v1 GOARM=6 GO386=sse2 GOFLAGS= GOEXPERIMENT= \
 		$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o $(@:.gz=) ./testsuite/helper/init
-	gzip -9nf $(@:.gz=)
+	$(GO) run ./testsuite/helper/pack $(@:.gz=)
 
 tools: bin/buildkitd bin/buildctl bin/rootlesskit ## the daemon, built from the versions in go.mod
 

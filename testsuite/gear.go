@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -31,7 +30,6 @@ func (s *Suite) Phases() llb.Phases {
 
 // gear is what the tests need of the session.
 func (s *Suite) gear() llb.Gear {
-	s.shelf.start(runtime.GOARCH) // most likely that of the builder too
 	return llb.Gear{
 		Stores: map[string]content.Store{helper.StoreID: &shelfStore{Store: helper.Store(), shelf: &s.shelf}},
 		Secret: s.control,
@@ -115,12 +113,12 @@ func errNoHelper(p ocispecs.Platform) error {
 	return fmt.Errorf("there is no test helper for %s: no test can have services there", platforms.Format(p))
 }
 
-// shelf has the helper for each architecture, unpacked when it is asked for.
+// shelf has the images of the helper that were asked for.
 type shelf struct {
 	mu      sync.Mutex
 	by      map[string]func() *helper.Image
-	images  []*helper.Image // that were unpacked
-	variant int             // which is given out
+	images  []*helper.Image
+	variant int // which is given out
 }
 
 // errUnfetchable is what a daemon says of a blob that it once had a part of.
@@ -160,9 +158,6 @@ func (s *shelfStore) Info(ctx context.Context, dgst digest.Digest) (content.Info
 func (s *shelfStore) ReaderAt(ctx context.Context, desc ocispecs.Descriptor) (content.ReaderAt, error) {
 	return s.unpacked().ReaderAt(ctx, desc)
 }
-
-// start unpacks one in the background.
-func (s *shelf) start(arch string) { go s.once(arch)() }
 
 // image is nil where there is no helper.
 func (s *shelf) image(p ocispecs.Platform) *helper.Image {

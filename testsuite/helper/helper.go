@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"compress/gzip"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"slices"
 	"strings"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// bin holds init-ARCH.gz for each architecture.
+// bin holds, for each architecture, init-ARCH.gz and init-ARCH.json, the descriptor of
+// the layer that layer.Of makes of it.
 //
 //go:embed bin
 var bin embed.FS
@@ -50,4 +54,21 @@ func Open(arch string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the test helper for linux/%s: %w", arch, err)
 	}
 	return program, nil
+}
+
+// describe is the descriptor of the layer that has the helper for an architecture. It
+// costs nothing, unlike the layer. The error is ErrMissing if there is none.
+func describe(arch string) (ocispecs.Descriptor, error) {
+	var desc ocispecs.Descriptor
+	raw, err := bin.ReadFile("bin/init-" + arch + ".json")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return desc, fmt.Errorf("built without the test helper for linux/%s: %w", arch, ErrMissing)
+	}
+	if err != nil {
+		return desc, err
+	}
+	if err := json.Unmarshal(raw, &desc); err != nil {
+		return desc, fmt.Errorf("reading the descriptor of the test helper for linux/%s: %w", arch, err)
+	}
+	return desc, nil
 }

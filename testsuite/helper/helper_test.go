@@ -57,7 +57,29 @@ func TestImageIsReproducible(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Reference() != b.Reference() || len(a.Blobs) != 3 {
-		t.Errorf("the same program is in %s and %s, with %d blobs", a.Reference(), b.Reference(), len(a.Blobs))
+	if a.Reference() != b.Reference() || len(a.blobs) != 3 {
+		t.Errorf("the same program is in %s and %s, with %d blobs", a.Reference(), b.Reference(), len(a.blobs))
+	}
+}
+
+// TestImageIsDescribed holds what was known of the layers when they were packed against
+// what they are.
+func TestImageIsDescribed(t *testing.T) {
+	for arch := range machines {
+		described, err := NewImage(arch, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		program, err := Open(arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := ImageOf(arch, program, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if described.Reference() != made.Reference() {
+			t.Errorf("the image for %s is described as %s, and is %s: run make helpers", arch, described.Reference(), made.Reference())
+		}
 	}
 }

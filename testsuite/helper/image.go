@@ -1,17 +1,15 @@
 package helper
 
 import (
-	"archive/tar"
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"path"
-	"time"
+	"sync"
 
 	digest "github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"github.com/seatrial/seatrial/testsuite/helper/protocol"
+
+	"github.com/seatrial/seatrial/testsuite/helper/layer"
 )
 
 const (
@@ -27,15 +25,37 @@ const (
 type Image struct {
 	// Manifest describes the image.
 	Manifest ocispecs.Descriptor
-	// Blobs are the manifest, the configuration, and the layer.
-	Blobs map[digest.Digest][]byte
+	// blobs are the manifest, the configuration, and the layer.
+	blobs map[digest.Digest]blob
+}
+
+// blob is a part of an image, which is made when it is read.
+type blob struct {
+	size int64
+	open func() ([]byte, error)
 }
 
 // NewImage makes the image for an architecture. Variants, counted from 0, have the same
 // program and other digests: a daemon (v0.34) that was interrupted while it fetched a
 // blob from a session can fetch that blob no more, for as long as it keeps what it has
 // of it ("unsupported offset"). The error is that of Open.
+//
+// Of the first variant, nothing is unpacked before the layer is read: most daemons have
+// it already.
 func NewImage(arch string, variant int) (*Image, error) {
+	if variant == 0 {
+		desc, err := describe(arch)
+		if err != nil {
+			return nil, err
+		}
+		return newImage(arch, desc, sync.OnceValues(func() ([]byte, error) {
+			program, err := Open(arch)
+			if err != nil {
+				return nil, err
+			}
+			return layer.Of(program, 0)
+		}))
+	}
 	program, err := Open(arch)
 	if err != nil {
 		return nil, err
@@ -45,18 +65,19 @@ func NewImage(arch string, variant int) (*Image, error) {
 
 // ImageOf makes the image of a program.
 func ImageOf(arch string, program []byte, variant int) (*Image, error) {
-	layer, err := layerOf(program, variant)
+	raw, err := layer.Of(program, variant)
 	if err != nil {
-		return nil, fmt.Errorf("making an image of the test helper for linux/%s: %w", arch, err)
+		return nil, err
 	}
-	image := &Image{Blobs: map[digest.Digest][]byte{}}
+	return newImage(arch, layer.Describe(raw), func() ([]byte, error) { return raw, nil })
+}
+
+func newImage(arch string, layer ocispecs.Descriptor, open func() ([]byte, error)) (*Image, error) {
+	image := &Image{blobs: map[digest.Digest]blob{layer.Digest: {layer.Size, open}}}
 	platform := ocispecs.Platform{OS: "linux", Architecture: arch}
-	// Not compressed: the digest then depends on the program alone, and not on who
-	// compressed it.
-	layerDesc := image.add(ocispecs.MediaTypeImageLayer, layer)
 	config, err := image.addJSON(ocispecs.MediaTypeImageConfig, ocispecs.Image{
 		Platform: platform,
-		RootFS:   ocispecs.RootFS{Type: "layers", DiffIDs: []digest.Digest{layerDesc.Digest}},
+		RootFS:   ocispecs.RootFS{Type: "layers", DiffIDs: []digest.Digest{layer.Digest}},
 	})
 	if err != nil {
 		return nil, err
@@ -65,7 +86,7 @@ func ImageOf(arch string, program []byte, variant int) (*Image, error) {
 		Versioned: specs.Versioned{SchemaVersion: 2},
 		MediaType: ocispecs.MediaTypeImageManifest,
 		Config:    config,
-		Layers:    []ocispecs.Descriptor{layerDesc},
+		Layers:    []ocispecs.Descriptor{layer},
 	})
 	if err != nil {
 		return nil, err
@@ -80,36 +101,12 @@ func (i *Image) Reference() string {
 	return StoreID + "/" + i.Manifest.Platform.Architecture + "@" + i.Manifest.Digest.String()
 }
 
-func (i *Image) add(mediaType string, blob []byte) ocispecs.Descriptor {
-	desc := ocispecs.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(blob), Size: int64(len(blob))}
-	i.Blobs[desc.Digest] = blob
-	return desc
-}
-
 func (i *Image) addJSON(mediaType string, v any) (ocispecs.Descriptor, error) {
-	blob, err := json.Marshal(v)
+	raw, err := json.Marshal(v)
 	if err != nil {
 		return ocispecs.Descriptor{}, fmt.Errorf("encoding %s: %w", mediaType, err)
 	}
-	return i.add(mediaType, blob), nil
-}
-
-// layerOf is a tar of one file, which everybody may execute.
-func layerOf(program []byte, variant int) ([]byte, error) {
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: path.Base(protocol.Init), Mode: 0o755, Size: int64(len(program)), Format: tar.FormatUSTAR}
-	if variant > 0 {
-		header.ModTime = time.Unix(int64(variant), 0)
-	}
-	if err := w.WriteHeader(header); err != nil {
-		return nil, err
-	}
-	if _, err := w.Write(program); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
+	desc := ocispecs.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(raw), Size: int64(len(raw))}
+	i.blobs[desc.Digest] = blob{desc.Size, func() ([]byte, error) { return raw, nil }}
+	return desc, nil
 }

@@ -15,37 +15,41 @@ import (
 func Store(images ...*Image) content.Store {
 	s := store{}
 	for _, image := range images {
-		for dgst, blob := range image.Blobs {
+		for dgst, blob := range image.blobs {
 			s[dgst] = blob
 		}
 	}
 	return s
 }
 
-// store is blobs in memory.
-type store map[digest.Digest][]byte
+// store is the blobs of images.
+type store map[digest.Digest]blob
 
-func (s store) find(dgst digest.Digest) ([]byte, error) {
-	blob, ok := s[dgst]
+func (s store) find(dgst digest.Digest) (blob, error) {
+	found, ok := s[dgst]
 	if !ok {
-		return nil, fmt.Errorf("blob %s of the test helper: %w", dgst, errdefs.ErrNotFound)
+		return blob{}, fmt.Errorf("blob %s of the test helper: %w", dgst, errdefs.ErrNotFound)
 	}
-	return blob, nil
+	return found, nil
 }
 
 // Info implements content.InfoProvider.
 func (s store) Info(_ context.Context, dgst digest.Digest) (content.Info, error) {
-	blob, err := s.find(dgst)
-	return content.Info{Digest: dgst, Size: int64(len(blob))}, err
+	found, err := s.find(dgst)
+	return content.Info{Digest: dgst, Size: found.size}, err
 }
 
 // ReaderAt implements content.Provider.
 func (s store) ReaderAt(_ context.Context, desc ocispecs.Descriptor) (content.ReaderAt, error) {
-	blob, err := s.find(desc.Digest)
+	found, err := s.find(desc.Digest)
 	if err != nil {
 		return nil, err
 	}
-	return reader{bytes.NewReader(blob)}, nil
+	raw, err := found.open()
+	if err != nil {
+		return nil, err
+	}
+	return reader{bytes.NewReader(raw)}, nil
 }
 
 // reader is a blob that is read.
