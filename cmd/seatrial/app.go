@@ -21,6 +21,11 @@ func Main(ctx context.Context, args []string, std Streams) int {
 	app := newApp(std)
 	app.Metadata = map[string]any{argsKey: args}
 	unsetEmpty(app)
+	if asksHelp(args) {
+		for _, cmd := range app.Commands {
+			cmd.CustomHelpTemplate = help(cmd)
+		}
+	}
 	if n := len(args) - 1; n > 0 && args[n] == completeArg {
 		complete(app, args[1:n], std.Out)
 		return 0
@@ -48,8 +53,8 @@ func newApp(std Streams) *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
 		Commands: []*cli.Command{
-			withHelp(runCommand(std)), withHelp(buildCommand(std)), withHelp(testCommand(std)), withHelp(pushCommand(std)), withHelp(shellCommand(std)), withHelp(checkCommand(std)), withHelp(verifyCommand(std)),
-			withHelp(configCommand(std)), withHelp(initCommand(std)), withHelp(completionCommand(std)), withHelp(versionCommand(std)),
+			runCommand(std), buildCommand(std), testCommand(std), pushCommand(std), shellCommand(std), checkCommand(std), verifyCommand(std),
+			configCommand(std), initCommand(std), completionCommand(std), versionCommand(std),
 		},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
@@ -60,6 +65,7 @@ func newApp(std Streams) *cli.App {
 	}
 	for _, cmd := range app.Commands {
 		cmd.OnUsageError = onUsageError
+		cmd.Flags = quick(cmd.Flags)
 	}
 	return app
 }

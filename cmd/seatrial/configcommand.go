@@ -87,7 +87,7 @@ func (p *plan) settings(c *cli.Context) ([]setting, error) {
 			out = append(out, p.unset(key)...)
 			continue
 		}
-		_, list := flagOf(c, key.Flag).(*cli.StringSliceFlag)
+		list := isList(flagOf(c, key.Flag))
 		for _, v := range valuesOf(c, key.Flag) {
 			s := setting{Key: key.Name, Value: shown(key.Flag, v), From: p.project.origin(key.Flag, v), list: list}
 			switch v := c.Value(key.Flag).(type) {

@@ -120,7 +120,7 @@ func (pr *project) apply(c *cli.Context, s config.Setting) error {
 	if flag == nil || s.Flag == "addr" && os.Getenv("BUILDKIT_HOST") != "" {
 		return nil
 	}
-	_, list := flag.(*cli.StringSliceFlag)
+	list := isList(flag)
 	given := c.IsSet(s.Flag)
 	if given && !s.Named {
 		return nil

@@ -11,9 +11,15 @@ import (
 // helpWidth is that of a terminal that nobody made wider.
 const helpWidth = 80
 
-// withHelp gives a command a help of ours: urfave/cli's has a line for each flag, of
-// any length, and names every flag that may be repeated twice.
-func withHelp(cmd *cli.Command) *cli.Command {
+// asksHelp tells whether somebody may want to read a command's help: it takes as long
+// as building an unchanged project to lay out that of all.
+func asksHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool { return slices.Contains([]string{"help", "h", "-h", "-help", "--help"}, arg) })
+}
+
+// help is the template of a command's help, one of ours: urfave/cli's has a line for each
+// flag, of any length, and names every flag that may be repeated twice.
+func help(cmd *cli.Command) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\nUsage: seatrial %s", wrap(fmt.Sprintf("seatrial %s - %s", cmd.Name, cmd.Usage), ""), cmd.Name)
 	if len(cmd.Flags) > 0 {
@@ -46,8 +52,7 @@ func withHelp(cmd *cli.Command) *cli.Command {
 	if len(categories) > 0 {
 		b.WriteString("\nEach flag can be set as SEATRIAL_<FLAG> in the environment, too.\n")
 	}
-	cmd.CustomHelpTemplate = strings.ReplaceAll(b.String(), "{{", `{{"{{"}}`)
-	return cmd
+	return strings.ReplaceAll(b.String(), "{{", `{{"{{"}}`)
 }
 
 // flagHelp is "" for a flag that is not shown.
@@ -69,7 +74,7 @@ func flagHelp(f cli.Flag) string {
 		}
 		names = append(names, dashes+name)
 	}
-	if _, ok := f.(*cli.StringSliceFlag); ok {
+	if isList(f) {
 		value += " …"
 	}
 	if text := doc.GetDefaultText(); doc.TakesValue() && text != "" && !strings.Contains(usage, "(default") {

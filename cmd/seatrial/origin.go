@@ -53,11 +53,11 @@ func givenFlags(c *cli.Context) map[string]origin {
 
 // valuesOf are a flag's, as text.
 func valuesOf(c *cli.Context, name string) []string {
-	switch flagOf(c, name).(type) {
-	case *cli.StringSliceFlag:
-		return c.StringSlice(name)
-	case nil:
+	switch f := flagOf(c, name); {
+	case f == nil:
 		return nil
+	case isList(f):
+		return c.StringSlice(name)
 	default:
 		return []string{fmt.Sprint(c.Value(name))}
 	}
