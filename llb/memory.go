@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	controlapi "github.com/moby/buildkit/api/services/control"
 	bkllb "github.com/moby/buildkit/client/llb"
@@ -41,7 +42,7 @@ type Passes struct {
 // built without cache), a trial that passed on the first is in the cache for the
 // second.
 type memory struct {
-	passed map[string]bool // image digest + " " + mark
+	passed map[string]time.Time // when that was written down, by image digest + " " + mark
 }
 
 // recall reads the history. A daemon that has none, or is too old to be asked,
@@ -50,14 +51,14 @@ func (s *solve) recall(ctx context.Context) *memory {
 	m := newMemory()
 	if s.opt.Recall != nil {
 		for _, p := range s.opt.Recall(ctx) {
-			m.add(p)
+			m.add(p, time.Time{}) // beside a cache: the daemon is to know it too
 		}
 	}
 	m.readHistory(ctx, s.client.ControlClient())
 	return m
 }
 
-func newMemory() *memory { return &memory{passed: map[string]bool{}} }
+func newMemory() *memory { return &memory{passed: map[string]time.Time{}} }
 
 func (m *memory) readHistory(ctx context.Context, c controlapi.ControlClient) {
 	stream, err := c.ListenBuildHistory(ctx, &controlapi.BuildHistoryRequest{EarlyExit: true})
@@ -72,15 +73,18 @@ func (m *memory) readHistory(ctx context.Context, c controlapi.ControlClient) {
 		if rec := ev.Record; rec != nil && rec.CompletedAt != nil && rec.Error == nil {
 			var p Passes
 			if json.Unmarshal([]byte(rec.ExporterResponse[keyPassed]), &p) == nil {
-				m.add(p)
+				m.add(p, rec.CompletedAt.AsTime())
 			}
 		}
 	}
 }
 
-func (m *memory) add(p Passes) {
+func (m *memory) add(p Passes, at time.Time) {
 	for _, mark := range p.Marks {
-		m.passed[p.Image.String()+" "+mark] = true
+		key := p.Image.String() + " " + mark
+		if old, known := m.passed[key]; !known || at.After(old) {
+			m.passed[key] = at
+		}
 	}
 }
 
@@ -137,9 +141,9 @@ func (t *Trial) Passed(ctx context.Context, mark string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	known := t.passedDir != "" && exists(passFile(t.passedDir, image.Digest, mark))
+	at, known := notedAt(t.passedDir, image.Digest, mark)
 	if !known {
-		known = t.recall(ctx).passed[image.Digest.String()+" "+mark]
+		at, known = t.recall(ctx).passed[image.Digest.String()+" "+mark]
 	}
 	if err := ctx.Err(); err != nil {
 		return false, context.Cause(ctx)
@@ -148,6 +152,9 @@ func (t *Trial) Passed(ctx context.Context, mark string) (bool, error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.known = append(t.known, mark)
+		if time.Since(at) < memorizeAfter {
+			t.fresh[mark] = true
+		}
 	}
 	return known, nil
 }
@@ -164,6 +171,18 @@ func passFile(dir string, image digest.Digest, mark string) string {
 	return filepath.Join(dir, digest.FromString(image.String()+" "+mark).Encoded())
 }
 
+// notedAt tells when a note was written, if there is one.
+func notedAt(dir string, image digest.Digest, mark string) (time.Time, bool) {
+	if dir == "" {
+		return time.Time{}, false
+	}
+	fi, err := os.Stat(passFile(dir, image, mark))
+	if err != nil {
+		return time.Time{}, false
+	}
+	return fi.ModTime(), true
+}
+
 // note writes the notes of p. Like what the daemon remembers, they can be lost.
 func (p Passes) note(dir string) {
 	if dir == "" || os.MkdirAll(dir, 0o700) != nil {
@@ -177,10 +196,18 @@ func (p Passes) note(dir string) {
 // settleName is the step of settle. Nobody is shown it.
 const settleName = "[internal] settle"
 
+// memorizeAfter is how long it is good enough that something was remembered before. The
+// daemon's history forgets after two days or fifty builds (its defaults), and each of its
+// records costs it several syncs of its disk.
+const memorizeAfter = time.Hour
+
 // Remember has the daemon remember that the image passed the trial with this mark.
 func (t *Trial) Remember(mark string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.fresh[mark] {
+		return
+	}
 	t.passed = append(t.passed, mark)
 }
 
