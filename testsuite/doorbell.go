@@ -200,6 +200,18 @@ func (g *rings) abort(conn *protocol.Conn, why error) error {
 
 // solve solves the graph of a run, by how, with its services if it is executed.
 func (s *Suite) solve(ctx context.Context, t *llb.Trial, r *run, how func(context.Context, *llb.Graph) (gateway.Reference, error)) (gateway.Reference, error) {
+	s.mu.Lock()
+	r.asked = 0
+	s.mu.Unlock()
+	// That a command was executed is known without asking the daemon, which takes two
+	// round trips, if its time limit was asked for: that happens when it is about to
+	// start. Where another build had the same command executed at the same time, that
+	// one may have been asked instead.
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		r.ranNow = r.asked > 0 && len(r.graph.Commands) == 1
+	}()
 	if len(r.services) == 0 {
 		return how(ctx, r.graph)
 	}

@@ -202,6 +202,7 @@ func (s *Suite) control(id string) []byte {
 		if r.secret() != id {
 			continue
 		}
+		r.asked++
 		left, limited := s.left(r)
 		if !limited {
 			return []byte("{}")

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -100,6 +101,13 @@ func (e *localError) Unwrap() error { return e.err }
 
 // read reads what the helper has written of the commands.
 func (tr *trace) read(ctx context.Context, left *llb.Remains) error {
+	var tailErr error
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if n := len(left.Outputs); n > 0 {
+		last := left.Outputs[n-1]
+		wg.Go(func() { tr.tail, tailErr = tail(ctx, last.Tree, path.Join(last.Dir, protocol.LogFile)) })
+	}
 	var all bytes.Buffer
 	for _, out := range left.Outputs {
 		dt, err := out.Tree.ReadFile(ctx, gateway.ReadRequest{Filename: path.Join(out.Dir, protocol.ResultFile)})
@@ -119,13 +127,8 @@ func (tr *trace) read(ctx context.Context, left *llb.Remains) error {
 	if all.Len() > 0 {
 		tr.id = digest.FromBytes(all.Bytes()).Encoded()
 	}
-	if n := len(left.Outputs); n > 0 {
-		last := left.Outputs[n-1]
-		var err error
-		tr.tail, err = tail(ctx, last.Tree, path.Join(last.Dir, protocol.LogFile))
-		return err
-	}
-	return nil
+	wg.Wait()
+	return tailErr
 }
 
 func (tr *trace) take(res protocol.Result) {
@@ -141,10 +144,18 @@ func (tr *trace) take(res protocol.Result) {
 
 // tail is the end of a file.
 func tail(ctx context.Context, tree llb.Tree, name string) ([]byte, error) {
-	st, err := tree.StatFile(ctx, gateway.StatRequest{Path: name})
+	// Most are short.
+	dt, err := tree.ReadFile(ctx, gateway.ReadRequest{Filename: name, Range: &gateway.FileRange{Length: tailSize}})
 	if missing(err) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the test's output: %w", err)
+	}
+	if len(dt) < tailSize {
+		return dt, nil
+	}
+	st, err := tree.StatFile(ctx, gateway.StatRequest{Path: name})
 	if err != nil {
 		return nil, fmt.Errorf("reading the test's output: %w", err)
 	}
