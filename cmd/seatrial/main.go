@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	_ "github.com/seatrial/seatrial/cmd/internal/heap"
+
 	// BuildKit's programs all register this gRPC codec. The default one refuses
 	// file names that are not UTF-8.
 	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto"
