@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -53,7 +54,12 @@ func bulk() []client.ClientOpt {
 // ask returns the daemon's version once it can build.
 func ask(ctx context.Context, c *client.Client) (string, error) {
 	version := ""
+	var workers []*client.WorkerInfo
+	var workersErr error
+	var asking sync.WaitGroup
+	asking.Go(func() { workers, workersErr = c.ListWorkers(ctx) }) // at the same time: it may be far
 	info, err := c.Info(ctx)
+	asking.Wait()
 	switch {
 	case err == nil:
 		version = info.BuildkitVersion.Version
@@ -61,9 +67,8 @@ func ask(ctx context.Context, c *client.Client) (string, error) {
 	default:
 		return "", err
 	}
-	workers, err := c.ListWorkers(ctx)
-	if err != nil {
-		return "", err
+	if workersErr != nil {
+		return "", workersErr
 	}
 	if len(workers) == 0 {
 		return "", errNoWorkers

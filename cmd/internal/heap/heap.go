@@ -13,7 +13,7 @@ const quiet = 400
 
 // An import of this package is enough, and the earlier it is initialized the better: what
 // other packages make of themselves when they are loaded are 5 MiB.
-func init() {
+func init() { //nolint:gochecknoinits // it is all that there is
 	before := debug.SetGCPercent(quiet)
 	if before != 100 {
 		debug.SetGCPercent(before) // GOGC says something
