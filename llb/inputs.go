@@ -24,8 +24,9 @@ type inputs struct {
 	stages map[string]string // named contexts that are stages
 	src    *Source           // nil if the Dockerfile is remote
 	dir    string            // what keeps contexts of different projects apart
+	hidden string            // what is no part of any context
 
-	mu      sync.Mutex
+	mu      sync.Mutex    // of offers, too
 	failure error         // the first file that could not be sent
 	failed  chan struct{} // closed when there is one
 }
@@ -35,7 +36,7 @@ type inputs struct {
 func newInputs(opt Options) (*inputs, error) {
 	in := &inputs{
 		attrs: opt.attrs(), offers: map[string]*offer{}, stores: map[string]content.Store{},
-		stages: map[string]string{}, src: opt.Source, failed: make(chan struct{}),
+		stages: map[string]string{}, src: opt.Source, hidden: opt.Hidden, failed: make(chan struct{}),
 	}
 	if err := in.main(opt); err != nil {
 		return nil, err
@@ -95,6 +96,11 @@ func (in *inputs) local(dir, hidden string) error {
 
 // offer lets the daemon read files under the name local.
 func (in *inputs) offer(local string, files fsutil.FS, excludes []string, own func(*fstypes.Stat)) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.offers[local] != nil {
+		return // the same, for another build
+	}
 	in.offers[local] = &offer{
 		FS: files, name: local, excludes: excludes, own: own, failed: in.fail,
 		files: map[string]version{}, sent: map[string]int64{}, special: map[string]bool{},
@@ -103,13 +109,18 @@ func (in *inputs) offer(local string, files fsutil.FS, excludes []string, own fu
 
 // LookupDir implements filesync.DirSource.
 func (in *inputs) LookupDir(local string) (fsutil.FS, bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	o, ok := in.offers[local]
 	return o, ok
 }
 
 // filter decides what of an offer is sent.
 func (in *inputs) filter(local string, opt *fsutil.FilterOpt) error {
-	in.offers[local].filter(opt)
+	in.mu.Lock()
+	o := in.offers[local]
+	in.mu.Unlock()
+	o.filter(opt)
 	return nil
 }
 

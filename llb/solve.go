@@ -224,7 +224,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if err != nil {
 		return nil, nil, err
 	}
-	t.bases = s.bases
+	t.bases, t.inputs = s.bases, s.inputs
 	t.exported, t.record, t.passedDir = s.exported, s.status.record, s.opt.PassedDir
 	var once sync.Once
 	var m *memory

@@ -31,6 +31,8 @@ type Share struct {
 
 // transfers are what has been sent so far, in order of names.
 func (in *inputs) transfers() []Transfer {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	var out []Transfer
 	for _, name := range slices.Sorted(maps.Keys(in.offers)) {
 		out = append(out, in.offers[name].transfer())

@@ -34,7 +34,9 @@ type Trial struct {
 	refs  []gateway.Reference
 
 	conversion *conversion
+	inputs     *inputs
 	bases      *bases
+	besides    besides
 	context    *bkllb.State // nil: not asked for
 	exported   *future[ocispecs.Descriptor]
 	recall     func(context.Context) *memory // once, and only if it is needed
@@ -174,8 +176,8 @@ func (t *Trial) solved() []*bkllb.Definition {
 	return append(defs, t.tried...)
 }
 
-// OfImage tells whether the vertex dgst builds the image, not a test.
-func (t *Trial) OfImage(dgst digest.Digest) bool { return t.built[dgst] }
+// OfImage tells whether the vertex dgst builds the image, or one beside it, not a test.
+func (t *Trial) OfImage(dgst digest.Digest) bool { return t.built[dgst] || t.ofBeside(dgst) }
 
 // hold builds the image in the trial's own build too, which shares every vertex
 // with the exporting one, and so keeps its layers from being pruned for as long

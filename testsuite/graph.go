@@ -32,18 +32,22 @@ func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *
 		}
 		return trial.StageGraph(st)
 	}
-	base, err := t.From.stage(ctx, trial, image)
+	base, err := t.base(ctx, trial, image)
 	if err != nil {
 		return nil, err
 	}
-	st := base.State
+	argv, err := t.argv(base)
+	if err != nil {
+		return nil, err
+	}
+	st, hosts := t.surroundings(base.State)
 	for _, k := range slices.Sorted(maps.Keys(t.Env)) {
 		st = st.AddEnv(k, t.Env[k])
 	}
 	if t.Workdir != "" {
 		st = st.Dir(t.Workdir)
 	}
-	opts := append(base.RunOptions(t.limits()...), bkllb.Args(t.argv(base)), bkllb.WithCustomName("[test] "+title))
+	opts := append(base.RunOptions(t.limits()...), bkllb.Args(argv), bkllb.WithCustomName("[test] "+title))
 	if t.User != "" {
 		opts = append(opts, bkllb.User(t.User))
 	}
@@ -51,11 +55,11 @@ func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *
 		opts = append(opts, bkllb.Network(mode))
 	}
 	roots, files := t.serviceMounts(services)
-	mounts, err := mountOptions(ctx, trial, image, title, t.From, slices.Concat(t.Mounts, files))
+	mounts, err := mountOptions(ctx, trial, image, title, t.From, base.State, slices.Concat(t.Mounts, files))
 	if err != nil {
 		return nil, err
 	}
-	if opts = append(opts, roots...); len(services) > 0 {
+	if opts = slices.Concat(opts, hosts, roots); len(services) > 0 {
 		opts = append(opts, bkllb.AddMount(protocol.MeshDir, bkllb.Scratch(), bkllb.AsPersistentCacheDir(meshID, bkllb.CacheMountShared)))
 	}
 	return trial.CommandGraph(ctx, st.Run(append(opts, mounts...)...).Root())
@@ -91,6 +95,8 @@ func (s Source) stage(ctx context.Context, trial *llb.Trial, image *llb.Stage) (
 		return trial.Stage(s.Stage, image.Platform)
 	case s.Image != "":
 		return trial.Other(ctx, s.Image, image.Platform)
+	case s.Build != nil:
+		return trial.Beside(ctx, llb.Beside(*s.Build), image.Platform)
 	case s.Context:
 		return nil, errors.New("no command can run in the build context: it is no root filesystem")
 	default:
@@ -111,23 +117,17 @@ func (s Source) state(ctx context.Context, trial *llb.Trial, image *llb.Stage) (
 }
 
 // mountOptions are the mounts of something called title that runs in root.
-func mountOptions(ctx context.Context, trial *llb.Trial, image *llb.Stage, title string, root Source, mounts []Mount) ([]bkllb.RunOption, error) {
+func mountOptions(ctx context.Context, trial *llb.Trial, image *llb.Stage, title string, of Source, root bkllb.State, mounts []Mount) ([]bkllb.RunOption, error) {
 	var opts []bkllb.RunOption
-	used := []Source{root}
+	used := []Source{of}
 	for i, m := range mounts {
-		if m.Type != "" && m.Type != MountBind {
+		if !m.ofSteps() {
 			opts = append(opts, m.option())
 			continue
 		}
-		st, err := m.From.state(ctx, trial, image)
+		st, from, err := m.shown(ctx, trial, image, root)
 		if err != nil {
-			return nil, err
-		}
-		from := path.Clean("/" + m.Path)
-		if m.From.Context {
-			// What is mounted to be written to has no content hash, and the
-			// context is another one in every build.
-			st, from = copied(st, from)
+			return nil, fmt.Errorf("mounting %s: %w", m.Target, err)
 		}
 		mount := []bkllb.MountOption{bkllb.ForceNoOutput}
 		if m.ReadOnly {
@@ -201,13 +201,21 @@ func (m Mount) option() bkllb.RunOption {
 	}
 }
 
-// argv is the command, through the image's shell as the shell form of RUN has it, or
-// by itself.
-func (t Test) argv(image *llb.Stage) []string {
-	if len(t.Args) > 0 {
-		return t.Args
+// argv is the command, through the image's shell as the shell form of RUN has it, by
+// itself, or with the image's entrypoint. A container that starts nothing is an error.
+func (t Test) argv(image *llb.Stage) ([]string, error) {
+	switch {
+	case t.Start != nil:
+		argv := t.Start.argv(image.Image.Config)
+		if len(argv) == 0 {
+			return nil, impossible("test %q: %s starts nothing by itself: give it a command", display(t.name()), t.From.called())
+		}
+		return argv, nil
+	case len(t.Args) > 0:
+		return t.Args, nil
+	default:
+		return append(slices.Clone(image.Shell()), t.Command), nil
 	}
-	return append(slices.Clone(image.Shell()), t.Command)
 }
 
 // contextPaths are what the tests mount of the build context.
@@ -215,7 +223,7 @@ func (s *Suite) contextPaths() []string {
 	var out []string
 	add := func(mounts []Mount) {
 		for _, m := range mounts {
-			if m.From.Context {
+			if m.From.Context && m.Text == "" {
 				out = append(out, path.Clean("/" + m.Path)[1:])
 			}
 		}

@@ -237,16 +237,18 @@ func (c *instance) end(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	told := false
 	if c.proc != nil {
 		select {
 		case <-c.ended:
 		default:
 			if err := c.proc.Signal(ctx, c.Spec.Signal); err == nil {
+				told = true
 				wait(ctx, c.ended, grace)
 			}
 		}
 	}
-	if c.crashed() {
+	if c.crashed() && !(told && c.unborn()) {
 		c.mu.Lock()
 		c.byItself = c.code > 0
 		c.mu.Unlock()
@@ -262,6 +264,14 @@ func (c *instance) end(ctx context.Context) {
 	}
 	c.forget()
 	<-c.ended
+}
+
+// unborn tells that it was told to end before the helper was there to hear it: a first
+// process in Go that is not listening to a signal yet exits with 2.
+func (c *instance) unborn() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.code == 2 && len(c.log.tail(1)) == 0
 }
 
 func wait(ctx context.Context, ch <-chan struct{}, limit time.Duration) {

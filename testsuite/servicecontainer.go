@@ -3,7 +3,6 @@ package testsuite
 import (
 	"context"
 	"fmt"
-	"path"
 
 	bkllb "github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -87,13 +86,9 @@ func (c *instance) mount(ctx context.Context, m Mount) (gateway.Mount, error) {
 		opt := &pb.SecretOpt{ID: m.ID, Mode: 0o444, Optional: m.Optional}
 		return gateway.Mount{Dest: orElse(m.Target, "/run/secrets/"+m.ID), MountType: pb.MountType_SECRET, SecretOpt: opt}, nil
 	}
-	st, err := m.From.state(ctx, c.stack.trial, c.stack.run.image)
+	st, from, err := m.shown(ctx, c.stack.trial, c.stack.run.image, c.stage.State)
 	if err != nil {
 		return gateway.Mount{}, err
-	}
-	from := path.Clean("/" + m.Path)
-	if m.From.Context {
-		st, from = copied(st, from)
 	}
 	ref, err := c.solve(ctx, st)
 	if err != nil {

@@ -49,7 +49,7 @@ func (t Test) planServices(ctx context.Context, trial *llb.Trial, image *llb.Sta
 	for i, declared := range t.Services {
 		v := &service{Service: declared, index: i}
 		var err error
-		if v.stage, err = declared.stage(ctx, trial, image); err == nil {
+		if v.stage, err = declared.From.on(ctx, trial, image, declared.Platform); err == nil {
 			err = v.resolve(trial)
 		}
 		if err != nil {
@@ -58,20 +58,6 @@ func (t Test) planServices(ctx context.Context, trial *llb.Trial, image *llb.Sta
 		out = append(out, v)
 	}
 	return out, nil
-}
-
-// stage is the service's image.
-func (v Service) stage(ctx context.Context, trial *llb.Trial, image *llb.Stage) (*llb.Stage, error) {
-	if v.Platform == "" {
-		return v.From.stage(ctx, trial, image)
-	}
-	p, err := platforms.Parse(v.Platform)
-	if err != nil {
-		return nil, fmt.Errorf("platform %q: %w", v.Platform, err)
-	}
-	other := *image
-	other.Platform = platforms.Normalize(p)
-	return v.From.stage(ctx, trial, &other)
 }
 
 // resolve completes v from its image.
@@ -90,7 +76,7 @@ func (v *service) resolve(trial *llb.Trial) error {
 		Hostname: orElse(v.Hostname, v.Name), Ports: v.ports(), Architecture: v.stage.Image.Architecture,
 	}
 	if len(v.Spec.Argv) == 0 {
-		return fmt.Errorf("%s starts nothing by itself: give it a command", v.imageName())
+		return impossible("%s starts nothing by itself: give it a command", v.From.called())
 	}
 	if v.Spec.Signal = signalOf(orElse(v.StopSignal, config.StopSignal)); v.Spec.Signal == 0 || v.Spec.Signal == syscall.SIGKILL {
 		v.Spec.Signal = syscall.SIGTERM
@@ -99,12 +85,15 @@ func (v *service) resolve(trial *llb.Trial) error {
 	return nil
 }
 
-func (v *service) imageName() string {
+// called is what the source is called in messages.
+func (s Source) called() string {
 	switch {
-	case v.From.Image != "":
-		return fmt.Sprintf("image %q", v.From.Image)
-	case v.From.Stage != "":
-		return fmt.Sprintf("stage %q", v.From.Stage)
+	case s.Image != "":
+		return fmt.Sprintf("image %q", s.Image)
+	case s.Stage != "":
+		return fmt.Sprintf("stage %q", s.Stage)
+	case s.Build != nil:
+		return fmt.Sprintf("the image built from %s", llb.RedactURLs(s.Build.Context))
 	default:
 		return "the image under test"
 	}
@@ -113,13 +102,10 @@ func (v *service) imageName() string {
 // executable tells an image that is for another platform than asked for, as one is that
 // is for one only, from one that the builder can run.
 func (v *service) executable(trial *llb.Trial) error {
-	want, image := v.stage.Platform, v.stage.Image
-	if image.Architecture != "" && v.From.Image != "" {
-		is := platforms.Normalize(ocispecs.Platform{OS: image.OS, Architecture: image.Architecture, Variant: image.Variant})
-		if is.OS != want.OS || is.Architecture != want.Architecture {
-			return fmt.Errorf("image %q is for %s, not for %s", v.From.Image, platforms.Format(is), platforms.Format(want))
-		}
+	if err := v.From.fits(v.stage); err != nil {
+		return err
 	}
+	want := v.stage.Platform
 	have := trial.Platforms()
 	if !slices.ContainsFunc(have, func(q ocispecs.Platform) bool { return platforms.NewMatcher(q).Match(want) }) {
 		return &UnexecutableError{Test: "service " + v.Name, Platform: platforms.Format(want), Have: names(have)}
@@ -127,20 +113,12 @@ func (v *service) executable(trial *llb.Trial) error {
 	return nil
 }
 
-// argv is what it starts: another entrypoint than the image's has no use for the image's
-// command.
+// argv is what it starts.
 func (v *service) argv() []string {
-	config := v.stage.Image.Config
-	switch {
-	case v.Shell != "":
+	if v.Shell != "" {
 		return append(slices.Clone(v.stage.Shell()), v.Shell)
-	case v.Entrypoint != nil:
-		return slices.Concat(v.Entrypoint, v.Args)
-	case v.Args != nil:
-		return slices.Concat(config.Entrypoint, v.Args)
-	default:
-		return slices.Concat(config.Entrypoint, config.Cmd)
 	}
+	return Start{Entrypoint: v.Entrypoint, Args: v.Args}.argv(v.stage.Image.Config)
 }
 
 // ports are all that are known, in order.
@@ -191,13 +169,22 @@ func servicesKey(services []*service) (string, error) {
 	}
 	var all []declared
 	for _, v := range services {
-		all = append(all, declared{v.Service, v.Spec})
+		all = append(all, declared{v.Service.anywhere(), v.Spec})
 	}
 	dt, err := json.Marshal(all)
 	if err != nil {
 		return "", fmt.Errorf("encoding the services: %w", err)
 	}
 	return digest.FromBytes(dt).String(), nil
+}
+
+// anywhere is v without the places on this machine where its files are built from.
+func (v Service) anywhere() Service {
+	v.From.Build, v.Mounts = nil, slices.Clone(v.Mounts)
+	for i := range v.Mounts {
+		v.Mounts[i].From.Build = nil
+	}
+	return v
 }
 
 // serviceMounts have the test depend on what its services are made of: nothing of it
@@ -210,7 +197,7 @@ func (t Test) serviceMounts(services []*service) (roots []bkllb.RunOption, files
 	}
 	for _, v := range services {
 		for i, m := range v.Mounts {
-			if m.Type == "" || m.Type == MountBind {
+			if (m.Type == "" || m.Type == MountBind) && m.Text == "" {
 				m.Target, m.ReadOnly = fmt.Sprintf("%s/%s/%d", keyDir, v.Name, i), false
 				files = append(files, m)
 				used = append(used, m.From)

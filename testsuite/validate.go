@@ -2,6 +2,7 @@ package testsuite
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -35,6 +36,9 @@ func (t Test) validate() error {
 	}
 	if len(t.Services) > maxServices {
 		return fmt.Errorf("it has %d services, at most %d are possible", len(t.Services), maxServices)
+	}
+	if err := validateHosts(t.Hosts); err != nil {
+		return err
 	}
 	names := map[string]string{} // whose each is
 	for _, v := range t.Services {
@@ -72,8 +76,6 @@ func (v Service) validate(names map[string]string) error {
 	switch {
 	case v.From.Context:
 		return fmt.Errorf("it runs in no image and no stage: the build context is no root filesystem")
-	case v.Platform != "" && v.From.Image == "":
-		return fmt.Errorf("platform %q: only an image can be for another one than the image under test", v.Platform)
 	case v.Shell != "" && (len(v.Entrypoint) > 0 || len(v.Args) > 0):
 		return fmt.Errorf("it has a command for the shell, and another one")
 	case v.Network != "" && v.Network != NetworkNone && v.Network != NetworkDefault:
@@ -84,10 +86,8 @@ func (v Service) validate(names map[string]string) error {
 			return fmt.Errorf("port %d: not between 1 and 65535", port)
 		}
 	}
-	for name, address := range v.Hosts {
-		if net.ParseIP(address) == nil {
-			return fmt.Errorf("host %q: %q is no IP address", name, address)
-		}
+	if err := validateHosts(v.Hosts); err != nil {
+		return err
 	}
 	if v.StopSignal != "" && signalOf(v.StopSignal) == 0 {
 		return fmt.Errorf("stop signal %q: not known", v.StopSignal)
@@ -100,6 +100,17 @@ func (v Service) validate(names map[string]string) error {
 	}
 	return nil
 }
+
+func validateHosts(hosts map[string]string) error {
+	for _, name := range sortedKeys(hosts) {
+		if net.ParseIP(hosts[name]) == nil {
+			return fmt.Errorf("host %q: %q is no IP address", name, hosts[name])
+		}
+	}
+	return nil
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 func (p *Probe) validate() error {
 	set := 0

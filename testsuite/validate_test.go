@@ -33,7 +33,6 @@ func TestValidate(t *testing.T) {
 		{on(Service{Name: "a", Network: "host"}), `test "true": service "a": network "host": a service knows none and default`},
 		{on(Service{Name: "a", StopSignal: "SIGNOPE"}), `test "true": service "a": stop signal "SIGNOPE": not known`},
 		{on(Service{Name: "a", Hosts: map[string]string{"x": "y"}}), `test "true": service "a": host "x": "y" is no IP address`},
-		{on(Service{Name: "a", Platform: "linux/arm64"}), `test "true": service "a": platform "linux/arm64": only an image can be for another one than the image under test`},
 		{on(Service{Name: "a", Shell: "x", Args: []string{"y"}}), `test "true": service "a": it has a command for the shell, and another one`},
 		{Test{Command: "true", Forwards: []Forward{{Name: "db", Address: "localhost"}}}, `test "true": forward db=localhost: "localhost" is not HOST:PORT`},
 		{Test{Command: "true", Forwards: []Forward{{Name: "db", Address: "localhost:0"}}}, `test "true": forward db=localhost:0: port "0": not between 1 and 65535`},

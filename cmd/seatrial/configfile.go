@@ -31,6 +31,8 @@ type project struct {
 	applied []config.Setting
 	stages  map[string]config.Pos // that the file names
 	tests   []config.Pos          // of the suite's tests, if they are the file's
+	// testFiles are those of its tests that files have.
+	testFiles []config.Declared
 }
 
 // loadProject reads the file and gives its values to the flags that neither the command

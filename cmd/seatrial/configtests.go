@@ -3,7 +3,9 @@ package main
 import (
 	"maps"
 
-	"github.com/seatrial/seatrial/cmd/internal/config"
+	"github.com/urfave/cli/v2"
+
+	"github.com/seatrial/seatrial/testsuite/compose"
 )
 
 // fileTests are the tests of the file, unless the command line or the environment
@@ -18,8 +20,9 @@ func (p *plan) fileTests() error {
 		return fileError(err)
 	}
 	for _, t := range list {
-		if !runnable(t) {
-			return fileError(pr.file.Error(t.Pos, "name the file with --test-file", "this seatrial cannot run such a test yet"))
+		if t.File != "" { // what it may be is known when the image has names
+			pr.testFiles = append(pr.testFiles, t)
+			continue
 		}
 		p.suite.Tests = append(p.suite.Tests, t.Test)
 		pr.tests = append(pr.tests, t.Pos)
@@ -28,7 +31,21 @@ func (p *plan) fileTests() error {
 	return nil
 }
 
-// runnable tells whether the suite can do all that a test says.
-func runnable(t config.Declared) bool {
-	return t.File == "" && t.Test.Start == nil && t.Test.Hostname == "" && t.Test.Platform == ""
+// declaredFiles adds the tests of the files that the file names, with what it says of them.
+func (p *plan) declaredFiles(c *cli.Context, opt compose.Options) error {
+	for _, t := range p.project.testFiles {
+		before := len(p.suite.Tests)
+		if err := p.testFile(c, t.File, opt); err != nil {
+			return err
+		}
+		for i := range p.suite.Tests[before:] {
+			added := &p.suite.Tests[before+i]
+			if t.Name != "" {
+				added.Name = t.Name
+			}
+			added.Reports, added.Timeout, added.Retries = t.Reports, t.Timeout, t.Retries
+			p.project.tests = append(p.project.tests, t.Pos)
+		}
+	}
+	return nil
 }

@@ -93,6 +93,7 @@ func exitCode(err error) int {
 		lost    *lostError
 		failed  *testsuite.FailedError
 		cannot  *testsuite.UnexecutableError
+		never   *testsuite.ImpossibleError
 		partial *registry.PartialError
 		push    *pushError
 		build   *buildError
@@ -109,7 +110,7 @@ func exitCode(err error) int {
 		return check.code
 	case errors.As(err, &signal):
 		return 128 + int(signal.sig)
-	case errors.As(err, &usage), errors.As(err, &syntax), errors.As(err, &cannot):
+	case errors.As(err, &usage), errors.As(err, &syntax), errors.As(err, &cannot), errors.As(err, &never):
 		return exitUsage
 	case errors.As(err, &builder):
 		if builder.Usage {

@@ -12,6 +12,8 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -26,6 +28,7 @@ const (
 type secretStore struct {
 	secrets.SecretsServer
 	ids   []string
+	own   map[string][]byte // those that no flag names, by their IDs
 	mu    sync.RWMutex
 	given [][]byte // lines, the longest first
 	all   sync.Once
@@ -64,6 +67,13 @@ func (s *secretStore) Register(server *grpc.Server) { secrets.RegisterSecretsSer
 
 // GetSecret is called by the builder.
 func (s *secretStore) GetSecret(ctx context.Context, req *secrets.GetSecretRequest) (*secrets.GetSecretResponse, error) {
+	if data, ok := s.own[req.ID]; ok {
+		s.note(data)
+		return &secrets.GetSecretResponse{Data: data}, nil
+	}
+	if s.SecretsServer == nil {
+		return nil, status.Errorf(codes.NotFound, "secret %s: not found", req.ID)
+	}
 	resp, err := s.SecretsServer.GetSecret(ctx, req)
 	if err == nil {
 		s.note(resp.Data)
@@ -101,9 +111,12 @@ func (s *secretStore) redact(data []byte) []byte {
 func (s *secretStore) redactAny(data []byte) []byte {
 	s.all.Do(func() {
 		for _, id := range s.ids {
-			if resp, err := s.SecretsServer.GetSecret(context.Background(), &secrets.GetSecretRequest{ID: id}); err == nil {
+			if resp, err := s.GetSecret(context.Background(), &secrets.GetSecretRequest{ID: id}); err == nil {
 				s.note(resp.Data)
 			}
+		}
+		for _, data := range s.own {
+			s.note(data)
 		}
 	})
 	return s.redact(data)

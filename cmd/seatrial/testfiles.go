@@ -26,17 +26,20 @@ func (p *plan) testFiles(c *cli.Context) error {
 		return nil
 	}
 	files := c.StringSlice("test-file")
-	if len(files)+len(p.suite.Tests) == 0 {
+	if len(files)+len(p.suite.Tests)+len(p.project.testFiles) == 0 {
 		found, err := p.findTestFiles()
 		if err != nil {
 			return err
 		}
 		files, p.found = found, len(found) > 0
 	}
-	if len(files) == 0 {
+	if len(files)+len(p.project.testFiles) == 0 {
 		return nil
 	}
 	opt := p.composeOptions(c)
+	if err := p.declaredFiles(c, opt); err != nil {
+		return err
+	}
 	for _, file := range files {
 		err := p.testFile(c, file, opt)
 		if err != nil && p.mode != modeCheck {
@@ -48,6 +51,9 @@ func (p *plan) testFiles(c *cli.Context) error {
 		}
 	}
 	p.warnOfHooks()
+	if err := p.suite.Validate(); err != nil {
+		return usagef("", "%w", err)
+	}
 	return nil
 }
 
@@ -89,7 +95,11 @@ func (p *plan) composeFile(c *cli.Context, file string, opt compose.Options) err
 	for _, w := range f.Warnings {
 		p.warned = append(p.warned, finding{message: w.Msg, fix: w.Hint, source: composeSource(w)})
 	}
-	return usagef("name other tests: --test 'COMMAND' or --test-stage STAGE", "%s: this seatrial cannot run Compose test files yet", file)
+	if err := p.composeSecrets(file, f.Secrets); err != nil {
+		return err
+	}
+	p.suite.Tests = append(p.suite.Tests, f.Test)
+	return nil
 }
 
 // composeError shows the lines of a Compose file.
