@@ -64,7 +64,7 @@ func (s *Suite) answer(ctx context.Context, r *run, rw io.ReadWriter) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(rings.ctx, func() { cancel(context.Cause(rings.ctx)) })()
-	return rings.attend(ctx, conn)
+	return rings.attend(ctx, conn, hello.Hello.Volumes)
 }
 
 // rings are those for one solve of a test, which may be executed or not.
@@ -105,8 +105,8 @@ func (g *rings) close() {
 
 // attend starts the services, lets the test go, and stays until it has ended, or nobody
 // waits for it.
-func (g *rings) attend(ctx context.Context, conn *protocol.Conn) error {
-	k, err := newStack(g.suite, g.trial, g.run)
+func (g *rings) attend(ctx context.Context, conn *protocol.Conn, shelter string) error {
+	k, err := newStack(g.suite, g.trial, g.run, shelter)
 	if err != nil {
 		return conn.Send(protocol.Message{Abort: &protocol.Abort{Reason: err.Error()}})
 	}
@@ -156,7 +156,7 @@ func (g *rings) converse(ctx context.Context, k *stack, conn *protocol.Conn, sta
 				k.running = true
 				k.mu.Unlock()
 				running = true
-				err = conn.Send(protocol.Message{Go: &protocol.Go{Listen: listenInTest(k.id, k.services)}})
+				err = conn.Send(protocol.Message{Go: &protocol.Go{Listen: listenInTest(k.id, k.services, g.run.test.DependsOn), Volumes: k.volumes(g.run.test.Mounts)}})
 			} else {
 				err = g.abort(conn, err)
 			}
@@ -181,6 +181,9 @@ func (g *rings) converse(ctx context.Context, k *stack, conn *protocol.Conn, sta
 				return nil
 			}
 			if m.Exit != nil {
+				if len(k.shared) > 0 { // which the helper is going to remove
+					k.stop(ctx)
+				}
 				return conn.Send(protocol.Message{Bye: &protocol.Bye{}})
 			}
 		case <-ctx.Done():

@@ -55,6 +55,9 @@ func (s *Suite) wrapper(t *llb.Trial, r *run) (llb.Wrapper, error) {
 		run.Doorbell, run.Key = protocol.DoorbellSocket, key
 		w.Sockets = append(w.Sockets, llb.Socket{ID: r.doorbell(), Path: protocol.DoorbellSocket})
 		w.Hosts = view.hosts(r.services, -1)
+		if len(r.test.shared()) > 0 {
+			run.Volumes = protocol.VolumesDir
+		}
 	}
 	addForwards(&w, &run, r.test.Forwards, view)
 	if len(w.Sockets) > 0 {
@@ -64,7 +67,7 @@ func (s *Suite) wrapper(t *llb.Trial, r *run) (llb.Wrapper, error) {
 			}
 		}
 	}
-	if slices.ContainsFunc(r.ports(), func(port int) bool { return port < privileged }) {
+	if run.Volumes != "" || slices.ContainsFunc(r.ports(), func(port int) bool { return port < privileged }) {
 		w.ArgsAs = func(user string) []string {
 			run.User = user
 			args, err := protocol.Args(protocol.ModeRun, run)

@@ -55,11 +55,13 @@ func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *
 		opts = append(opts, bkllb.Network(mode))
 	}
 	roots, files := t.serviceMounts(services)
-	mounts, err := mountOptions(ctx, trial, image, title, t.From, base.State, slices.Concat(t.Mounts, files))
+	shared := t.shared()
+	own, _ := apart(t.Mounts, shared)
+	mounts, err := mountOptions(ctx, trial, image, title, t.From, base.State, slices.Concat(own, files))
 	if err != nil {
 		return nil, err
 	}
-	if opts = slices.Concat(opts, hosts, roots); len(services) > 0 {
+	if opts = slices.Concat(opts, hosts, roots, volumesMount(shared)); len(services) > 0 {
 		opts = append(opts, bkllb.AddMount(protocol.MeshDir, bkllb.Scratch(), bkllb.AsPersistentCacheDir(meshID, bkllb.CacheMountShared)))
 	}
 	return trial.CommandGraph(ctx, st.Run(append(opts, mounts...)...).Root())

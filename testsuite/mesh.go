@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path"
+	"slices"
 	"strconv"
 
 	"github.com/moby/buildkit/solver/pb"
@@ -71,6 +72,7 @@ func (v *service) listen(view viewpoint, id string, services []*service) (links,
 			link := protocol.Forward{
 				Address: net.JoinHostPort(view.address(peer.index), strconv.Itoa(port)),
 				Socket:  meshSocket(id, peer.index, port),
+				Upward:  !awaited(v.DependsOn, peer.Name),
 			}
 			if v.has(port) {
 				late = append(late, link)
@@ -84,16 +86,22 @@ func (v *service) listen(view viewpoint, id string, services []*service) (links,
 
 // listenInTest is how the test reaches all of them. It goes by names: of two builds that
 // the daemon took for one, it may have executed the other's test.
-func listenInTest(id string, services []*service) []protocol.Forward {
+func listenInTest(id string, services []*service, deps []Dependency) []protocol.Forward {
 	var links []protocol.Forward
 	for _, v := range services {
 		for _, port := range v.Spec.Ports {
 			links = append(links, protocol.Forward{
 				Address: net.JoinHostPort(v.Name, strconv.Itoa(port)), Socket: meshSocket(id, v.index, port),
+				Upward: len(deps) > 0 && !awaited(deps, v.Name),
 			})
 		}
 	}
 	return links
+}
+
+// awaited tells whether a service is ready before whoever has these dependencies starts.
+func awaited(deps []Dependency, name string) bool {
+	return slices.ContainsFunc(deps, func(dep Dependency) bool { return dep.Service == name && dep.Condition != Started })
 }
 
 // export is how it is reached.

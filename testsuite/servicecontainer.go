@@ -49,7 +49,13 @@ func (c *instance) container(ctx context.Context) (gateway.NewContainerRequest, 
 		{Dest: protocol.BinDir, Ref: helper, MountType: pb.MountType_BIND, Readonly: true},
 		{Dest: protocol.MeshDir, MountType: pb.MountType_CACHE, CacheOpt: &pb.CacheOpt{ID: meshID, Sharing: pb.CacheSharingOpt_SHARED}},
 	}
-	for _, m := range c.Mounts {
+	volumes, err := c.sharedMounts(ctx, root, helper)
+	if err != nil {
+		return req, err
+	}
+	req.Mounts = append(req.Mounts, volumes...)
+	own, _ := apart(c.Mounts, c.stack.shared)
+	for _, m := range own {
 		mount, err := c.mount(ctx, m)
 		if err != nil {
 			return req, fmt.Errorf("mounting %s: %w", m.Target, err)

@@ -21,18 +21,28 @@ type stack struct {
 	run       *run
 	services  []*service
 	id        string // of the directory with its sockets
+	shelter   string // the name of that with its volumes
+	shared    []string
 	views     []viewpoint
 	instances []*instance
 	crashed   chan *instance // that ended, not well, while others still ran
 
+	stopped  sync.Once
 	mu       sync.Mutex
 	running  bool // the test is
 	stopping bool
 	failed   *ServiceError // the first
 }
 
-func newStack(s *Suite, t *llb.Trial, r *run) (*stack, error) {
-	k := &stack{suite: s, trial: t, run: r, services: r.services, id: identity.NewID(), crashed: make(chan *instance, len(r.services))}
+// newStack is for an execution of the test whose helper made the directory shelter.
+func newStack(s *Suite, t *llb.Trial, r *run, shelter string) (*stack, error) {
+	k := &stack{
+		suite: s, trial: t, run: r, services: r.services, id: identity.NewID(), shelter: shelter, shared: r.test.shared(),
+		crashed: make(chan *instance, len(r.services)),
+	}
+	if len(k.shared) > 0 && !shelterName.MatchString(shelter) {
+		return nil, fmt.Errorf("the test named no directory for volumes: %q", shelter)
+	}
 	for _, v := range r.services {
 		network := v.Network
 		if network == "" {
@@ -202,8 +212,10 @@ func (k *stack) isStopping() bool {
 	return k.stopping
 }
 
-// stop ends all services. Their output is complete when it returns.
-func (k *stack) stop(ctx context.Context) {
+// stop ends all services, once. Their output is complete when it returns.
+func (k *stack) stop(ctx context.Context) { k.stopped.Do(func() { k.end(ctx) }) }
+
+func (k *stack) end(ctx context.Context) {
 	k.mu.Lock()
 	k.stopping = true
 	k.mu.Unlock()

@@ -62,6 +62,7 @@ func (m *mapper) file() (*File, error) {
 	if err := m.aliases(); err != nil {
 		return nil, err
 	}
+	m.warnOfShared()
 	slices.SortStableFunc(m.out.Warnings, byLine)
 	return &m.out, nil
 }

@@ -10,7 +10,11 @@ import (
 )
 
 // goodbye is how long seatrial may take to acknowledge the end of a command.
-const goodbye = 500 * time.Millisecond
+// While there are volumes it ends the services first, which may write to them.
+const (
+	goodbye     = 500 * time.Millisecond
+	longGoodbye = 10 * time.Second
+)
 
 // doorbell is the connection to seatrial.
 type doorbell struct {
@@ -22,7 +26,7 @@ type doorbell struct {
 }
 
 // ring connects, and says hello.
-func ring(socket, name string) (*doorbell, error) {
+func ring(socket string, hello protocol.Hello) (*doorbell, error) {
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
 		return nil, err
@@ -31,7 +35,8 @@ func ring(socket, name string) (*doorbell, error) {
 		conn: conn, talk: protocol.NewConn(conn), answered: make(chan *protocol.Go, 1),
 		aborted: make(chan protocol.Abort, 1), bye: make(chan struct{}),
 	}
-	if err := d.talk.Send(protocol.Message{Hello: &protocol.Hello{Version: protocol.Version, Name: name}}); err != nil {
+	hello.Version = protocol.Version
+	if err := d.talk.Send(protocol.Message{Hello: &hello}); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	go d.listen()
@@ -74,7 +79,7 @@ func (d *doorbell) abort(a protocol.Abort) {
 
 // report says how the command ended and waits for the answer: what is on its way
 // when the container ends may be lost.
-func (d *doorbell) report(res protocol.Result) {
+func (d *doorbell) report(res protocol.Result, patience time.Duration) {
 	defer d.conn.Close()
 	_ = d.conn.SetWriteDeadline(time.Now().Add(goodbye))
 	if err := d.talk.Send(protocol.Message{Exit: &res}); err != nil {
@@ -82,6 +87,6 @@ func (d *doorbell) report(res protocol.Result) {
 	}
 	select {
 	case <-d.bye:
-	case <-time.After(goodbye):
+	case <-time.After(patience):
 	}
 }

@@ -18,28 +18,30 @@ import (
 
 // links are the listeners of a set of forwards.
 type links struct {
+	mu        sync.Mutex
 	listeners []net.Listener
-	dirs      []string // of sockets
+	dirs      []string      // of sockets
+	over      chan struct{} // closed at the end
 	done      sync.WaitGroup
 }
 
-// open starts to forward. All addresses listen when it returns.
+// open starts to forward. All addresses listen when it returns, but those of services
+// that do not listen yet and are not to be waited for.
 func open(f protocol.Forwards) (*links, error) {
-	l := &links{}
+	l := &links{over: make(chan struct{})}
 	for _, f := range f.Listen {
-		listener, err := net.Listen("tcp", f.Address)
-		if err != nil {
+		start := l.listen
+		if f.Upward {
+			start = l.upward
+		}
+		if err := start(f); err != nil {
 			return nil, l.failed(f, err)
 		}
-		l.serve(listener, func() (net.Conn, error) { return net.Dial("unix", f.Socket) })
 	}
 	for _, f := range f.Export {
-		listener, err := listenUnix(f.Socket)
-		if err != nil {
+		if err := l.export(f); err != nil {
 			return nil, l.failed(f, err)
 		}
-		l.dirs = append(l.dirs, filepath.Dir(f.Socket))
-		l.serve(listener, func() (net.Conn, error) { return net.Dial("tcp", f.Address) })
 	}
 	for _, dir := range l.dirs[:min(1, len(l.dirs))] {
 		go sweep(filepath.Dir(dir))
@@ -47,8 +49,38 @@ func open(f protocol.Forwards) (*links, error) {
 	return l, nil
 }
 
+// listen has an address lead to a socket.
+func (l *links) listen(f protocol.Forward) error {
+	listener, err := net.Listen("tcp", f.Address)
+	if err != nil {
+		return err
+	}
+	l.serve(listener, func(conn net.Conn) { join(conn, func() (net.Conn, error) { return net.Dial("unix", f.Socket) }) })
+	return nil
+}
+
+// export has a socket lead to an address, and another one tell whether there is anybody.
+func (l *links) export(f protocol.Forward) error {
+	for path, handle := range map[string]func(net.Conn){
+		f.Socket:            func(conn net.Conn) { join(conn, func() (net.Conn, error) { return net.Dial("tcp", f.Address) }) },
+		f.Socket + upSuffix: func(conn net.Conn) { tellUp(conn, f.Address) },
+	} {
+		listener, err := listenUnix(path)
+		if err != nil {
+			return err
+		}
+		l.serve(listener, handle)
+	}
+	l.dirs = append(l.dirs, filepath.Dir(f.Socket))
+	return nil
+}
+
 func (l *links) failed(f protocol.Forward, err error) error {
 	l.close()
+	return l.named(f, err)
+}
+
+func (l *links) named(f protocol.Forward, err error) error {
 	return fmt.Errorf("forwarding between %s and %s: %w", f.Address, f.Socket, err)
 }
 
@@ -75,8 +107,14 @@ func listenUnix(path string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve joins each connection to one that dial makes.
-func (l *links) serve(listener net.Listener, dial func() (net.Conn, error)) {
+// serve has each connection handled.
+func (l *links) serve(listener net.Listener, handle func(net.Conn)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.isOver() {
+		_ = listener.Close() // nothing was accepted
+		return
+	}
 	l.listeners = append(l.listeners, listener)
 	l.done.Go(func() {
 		for {
@@ -88,7 +126,7 @@ func (l *links) serve(listener net.Listener, dial func() (net.Conn, error)) {
 				time.Sleep(again)
 				continue
 			}
-			go join(conn, dial)
+			go handle(conn)
 		}
 	})
 }
@@ -96,13 +134,25 @@ func (l *links) serve(listener net.Listener, dial func() (net.Conn, error)) {
 // close ends the listeners, which removes the sockets. Connections end with the
 // process.
 func (l *links) close() {
+	l.mu.Lock()
+	close(l.over)
 	for _, listener := range l.listeners {
 		_ = listener.Close() // it accepts no more either way
 	}
+	l.mu.Unlock()
 	for _, dir := range l.dirs {
 		_ = os.Remove(dir) // unless there are sockets of others in it
 	}
 	l.done.Wait()
+}
+
+func (l *links) isOver() bool {
+	select {
+	case <-l.over:
+		return true
+	default:
+		return false
+	}
 }
 
 // join copies in both directions. The end of one is passed on while the other

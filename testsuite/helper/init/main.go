@@ -36,6 +36,8 @@ func start(args []string) int {
 		return with(options, func(o protocol.Probe) int { return probe(o, argv) })
 	case protocol.ModePorts:
 		return with(options, ports)
+	case protocol.ModeFill:
+		return with(options, fill)
 	}
 	return refuse(fmt.Errorf("mode %q is not known", mode))
 }

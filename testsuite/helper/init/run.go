@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"github.com/seatrial/seatrial/testsuite/helper/protocol"
@@ -47,8 +48,13 @@ func run(opt protocol.Run, argv []string) int {
 	if err := res.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "seatrial: writing the result:", err)
 	}
+	patience := goodbye
+	if r.volumes != nil {
+		defer r.volumes.close()
+		patience = longGoodbye
+	}
 	if r.bell != nil {
-		r.bell.report(res.Result)
+		r.bell.report(res.Result, patience)
 	}
 	return res.Exit
 }
@@ -60,6 +66,7 @@ type runner struct {
 	out     *output
 	signals <-chan os.Signal
 	bell    *doorbell // nil: nobody is to be asked
+	volumes *shelter  // nil: there are none
 }
 
 // run does everything up to the end of the command.
@@ -77,6 +84,9 @@ func (r *runner) run(argv []string) error {
 		}
 		forwards.Listen = append(forwards.Listen, start.Listen...)
 		env = setenv(env, start.Env)
+		if err := linkVolumes(start.Volumes); err != nil {
+			return err
+		}
 	}
 	links, err := open(forwards)
 	if err != nil {
@@ -110,7 +120,15 @@ func (r *runner) run(argv []string) error {
 
 // ring asks to start, and waits for the answer.
 func (r *runner) ring() (*protocol.Go, error) {
-	bell, err := ring(r.opt.Doorbell, r.opt.Name)
+	hello := protocol.Hello{Name: r.opt.Name}
+	if r.opt.Volumes != "" {
+		var err error
+		if r.volumes, err = openShelter(r.opt.Volumes); err != nil {
+			return nil, fmt.Errorf("making a directory for volumes: %w", err)
+		}
+		hello.Volumes = filepath.Base(r.volumes.dir)
+	}
+	bell, err := ring(r.opt.Doorbell, hello)
 	if err != nil {
 		return nil, fmt.Errorf("asking seatrial for the services: %w", err)
 	}

@@ -12,6 +12,7 @@ const (
 	ModeForward = "forward" // Forwards
 	ModeProbe   = "probe"   // Probe
 	ModePorts   = "ports"   // Ports
+	ModeFill    = "fill"    // Fill
 )
 
 // Run says how the helper runs a command: a test's or a service's.
@@ -34,6 +35,9 @@ type Run struct {
 	// Stop is the number of the signal that ends a service. A command that ends after
 	// it has ended well, whatever it exits with. Default: none is.
 	Stop int `json:"stop,omitempty"`
+	// Volumes is a directory in which there is to be one for the volumes of this run,
+	// told in Hello. It goes with the command. Default: none is made.
+	Volumes string `json:"volumes,omitempty"`
 	// Split keeps stdout and stderr apart, on the helper's own and in files.
 	// Default: both are one stream, in the order in which they were written.
 	Split bool `json:"split,omitempty"`
@@ -54,6 +58,23 @@ type Forwards struct {
 type Forward struct {
 	Address string `json:"address"` // HOST:PORT, the host an IP address or in /etc/hosts
 	Socket  string `json:"socket"`  // a path
+	// Upward, of one that listens, does so once the service behind the socket does:
+	// connections are refused until then. Default: at once.
+	Upward bool `json:"upward,omitempty"`
+}
+
+// Volume is a directory that several containers share.
+type Volume struct {
+	// Dir is where it lies. The first who uses it makes it.
+	Dir string `json:"dir"`
+	// Target is where it is to be found. It begins with what the image has there.
+	Target string `json:"target"`
+}
+
+// Fill prepares volumes for a container that is going to mount them. The helper exits 0,
+// and prints why it could not.
+type Fill struct {
+	Volumes []Volume `json:"volumes"`
 }
 
 // Control is what the helper reads from a file because it must not be part of a

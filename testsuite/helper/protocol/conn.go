@@ -33,6 +33,8 @@ type Message struct {
 type Hello struct {
 	Version int    `json:"version"`
 	Name    string `json:"name,omitempty"` // Run.Name
+	// Volumes is the name of the directory in Run.Volumes, 32 digits of [0-9a-f].
+	Volumes string `json:"volumes,omitempty"`
 }
 
 // Go lets the command start.
@@ -41,6 +43,8 @@ type Go struct {
 	Listen []Forward `json:"listen,omitempty"`
 	// Env is added to the command's environment.
 	Env map[string]string `json:"env,omitempty"`
+	// Volumes are to be found at their targets when the command starts.
+	Volumes []Volume `json:"volumes,omitempty"`
 }
 
 // Abort ends the command, or keeps it from starting.

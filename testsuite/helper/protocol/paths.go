@@ -18,6 +18,8 @@ const (
 	DoorbellSocket = "/.seatrial/doorbell.sock"
 	// MeshDir is a usual place for the directory that tests and services share.
 	MeshDir = "/.seatrial/mesh"
+	// VolumesDir is a usual place for Run.Volumes.
+	VolumesDir = "/.seatrial/volumes"
 )
 
 // The files in Run.Out.
