@@ -21,6 +21,8 @@ type blobUpload struct {
 	from     *name.Repository // of the same registry, to mount it from; nil for none
 	open     func() (io.ReadCloser, error)
 	transfer *transfer
+	lanes    lanes
+	unasked  bool // it is sent without asking whether it is there
 	broke    bool // the last try ended without an answer
 }
 
@@ -30,14 +32,25 @@ type blobUpload struct {
 // the PUT has the registry store its state between the two, and costs a round
 // trip more.
 func (c *conn) upload(ctx context.Context, b *blobUpload) error {
-	there, err := c.hasBlob(ctx, b.digest)
-	if err != nil {
-		return err
+	if !b.unasked {
+		var there bool
+		err := b.lanes.ask.do(ctx, func() (err error) {
+			there, err = c.hasBlob(ctx, b.digest)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if there {
+			b.transfer.set(StateExists, b.size)
+			return nil
+		}
 	}
-	if there {
-		b.transfer.set(StateExists, b.size)
-		return nil
-	}
+	return b.lanes.forSize(b.size).do(ctx, func() error { return c.bring(ctx, b) })
+}
+
+// bring mounts or sends a blob that is not there.
+func (c *conn) bring(ctx context.Context, b *blobUpload) error {
 	location, err := c.startUpload(ctx, b)
 	if err != nil {
 		return err

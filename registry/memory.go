@@ -41,3 +41,14 @@ func (m *memory) add(mediaType types.MediaType, b []byte) (v1.Descriptor, error)
 	m.blobs[digest] = b
 	return v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}, nil
 }
+
+// madeHere tells whether a blob was made by this process. That such a one is there
+// already, while what refers to it is not, is too seldom to ask for it.
+func madeHere(blob v1.Layer) bool {
+	l, ok := blob.(*layer)
+	if !ok {
+		return false
+	}
+	m, ok := l.loader.store.(*memory)
+	return ok && m.blobs[l.desc.Digest] != nil
+}

@@ -90,7 +90,7 @@ type previewer struct {
 // group looks at the repositories of one registry, as uploadGroup does.
 func (v *previewer) group(ctx context.Context, group []*dest) error {
 	p, digest := v.push, v.tree.root.digest
-	if err := each(ctx, group, func(ctx context.Context, d *dest) error { return p.probe(ctx, d, digest) }); err != nil {
+	if err := each(ctx, group, func(ctx context.Context, d *dest) error { return p.probe(ctx, d, v.tree) }); err != nil {
 		return err
 	}
 	var full, empty []*dest

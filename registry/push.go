@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -25,7 +26,9 @@ type Options struct {
 	// Transport is used for all requests. Default Transport().
 	Transport http.RoundTripper
 
-	// Jobs is how many blobs are uploaded to a registry at a time. Default 4.
+	// Jobs is how many blobs are uploaded to a registry at a time; beside them, twice
+	// as many requests go out that are soon done, those for small blobs among them.
+	// Default 4.
 	Jobs int
 
 	// Attempts is how often a request or upload is tried when the reason for
@@ -58,7 +61,7 @@ type Push struct {
 type dest struct {
 	repo  name.Repository
 	conn  *conn
-	there map[v1.Hash]bool // the manifest is there
+	there map[v1.Hash]bool // whether the manifest is there, if that was asked
 	ready map[v1.Hash]bool // and if it is not, all it refers to
 	blobs map[v1.Hash]bool // the blob is there
 }
@@ -107,6 +110,7 @@ func (p *Push) connect(ctx context.Context, d *dest) error {
 	if d.conn != nil {
 		return nil
 	}
+	ctx = withSpares(ctx, d.repo.RegistryStr(), p.jobs+1) // a config goes beside the layers
 	c, err := p.network.dial(ctx, d.repo, []string{d.repo.Scope(transport.PushScope)})
 	if err != nil {
 		return err
@@ -167,19 +171,30 @@ func (p *Push) byRegistry() [][]*dest {
 	return groups
 }
 
-// probe connects to a repository and sees whether it has the manifest.
-func (p *Push) probe(ctx context.Context, d *dest, digest v1.Hash) error {
+// probe connects to a repository and sees whether it has the artifact's manifest. It
+// has none that would refer to another that it was just found not to have.
+func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
+	digest := t.root.digest
 	if d.there[digest] || d.ready[digest] {
 		return nil
 	}
 	if err := p.connect(ctx, d); err != nil {
 		return err
 	}
+	if slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.lacks(m.digest) }) {
+		return nil
+	}
 	return p.network.retry.do(ctx, func(ctx context.Context) error {
 		got, err := d.conn.head(ctx, d.repo.Digest(digest.String()))
 		d.there[digest] = err == nil && got == digest
 		return err
 	})
+}
+
+// lacks tells whether the manifest was asked for and is not there.
+func (d *dest) lacks(digest v1.Hash) bool {
+	there, asked := d.there[digest]
+	return asked && !there
 }
 
 // each runs f for all items at the same time.

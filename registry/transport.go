@@ -39,15 +39,16 @@ func Transport() http.RoundTripper { return newTransport(defaultLimits()) }
 
 func newTransport(limits limits) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	ahead := &spares{kept: map[string][]*spare{}, dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return stallConn{c, limits}, nil
+	}}
 	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			return stallConn{c, limits}, nil
-		},
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           ahead.DialContext,
 		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: limits.header,

@@ -16,7 +16,7 @@ import (
 // first that needs it, and from there, by mounting, into the others.
 func (p *Push) uploadGroup(ctx context.Context, group []*dest, t *tree) error {
 	digest := t.root.digest
-	if err := each(ctx, group, func(ctx context.Context, d *dest) error { return p.probe(ctx, d, digest) }); err != nil {
+	if err := each(ctx, group, func(ctx context.Context, d *dest) error { return p.probe(ctx, d, t) }); err != nil {
 		return err
 	}
 	var full, empty []*dest
@@ -158,10 +158,11 @@ func (p *Push) connectMounts(ctx context.Context, routes []*route) error {
 }
 
 // uploadRoutes uploads each blob along all routes, one after the other since
-// the later ones mount what the first has brought.
+// the later ones mount what the first has brought. How many at a time is left to the
+// lanes: they all wait for answers at the same time.
 func (p *Push) uploadRoutes(ctx context.Context, routes []*route, t *tree) error {
+	turns := newLanes(p.jobs)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(p.jobs)
 	for _, blob := range t.blobs {
 		digest, _ := blob.Digest()
 		g.Go(func() error {
@@ -169,7 +170,7 @@ func (p *Push) uploadRoutes(ctx context.Context, routes []*route, t *tree) error
 				if r.dest.blobs[digest] {
 					continue
 				}
-				if err := p.uploadBlob(ctx, r, blob); err != nil {
+				if err := p.uploadBlob(ctx, r, blob, turns); err != nil {
 					return err
 				}
 			}
@@ -179,7 +180,7 @@ func (p *Push) uploadRoutes(ctx context.Context, routes []*route, t *tree) error
 	return g.Wait()
 }
 
-func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer) error {
+func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer, turns lanes) error {
 	digest, err := blob.Digest()
 	if err != nil {
 		return err
@@ -194,7 +195,7 @@ func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer) error {
 	t := &transfer{report: p.progress, now: Progress{Repository: r.dest.repo, Digest: digest, Size: size}}
 	t.set(StateStarted, 0)
 	body := &blobBody{Layer: blob, ctx: ctx, transfer: t}
-	b := &blobUpload{digest: digest, size: size, open: body.Compressed, transfer: t}
+	b := &blobUpload{digest: digest, size: size, open: body.Compressed, transfer: t, lanes: turns, unasked: size <= tinyBlob || madeHere(blob)}
 	if from, ok := r.from[digest]; ok {
 		b.from = &from
 	}

@@ -55,7 +55,7 @@ func run(ctx context.Context, opt options) (err error) {
 	if report.ready, err = b.measureReady(ctx, opt.runs); err != nil {
 		return err
 	}
-	if report.facts, err = b.measurePush(ctx); err != nil {
+	if report.facts, err = b.measurePush(ctx, opt.runs); err != nil {
 		return err
 	}
 	fmt.Print(report.table())
@@ -76,12 +76,16 @@ func (b *bench) measureAll(ctx context.Context, opt options) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
+	small, err := b.newLarge(smallLayerMB)
+	if err != nil {
+		return nil, err
+	}
 	many, err := b.newMany()
 	if err != nil {
 		return nil, err
 	}
 	var results []result
-	for _, s := range slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{large.far(), large.unchanged(), many.unchanged()}) {
+	for _, s := range slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{large.far(), small.far(), large.unchanged(), many.unchanged()}) {
 		r, err := s.measure(ctx, opt.runs)
 		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", s.title, err)

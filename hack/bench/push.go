@@ -23,7 +23,7 @@ type fact struct {
 }
 
 // measurePush counts what a push asks and sends where there is little to do.
-func (b *bench) measurePush(ctx context.Context) ([]fact, error) {
+func (b *bench) measurePush(ctx context.Context, runs int) ([]fact, error) {
 	watched := newCounter(b.registry.host)
 	defer watched.server.Close()
 	requests, err := b.twoTags(ctx, watched)
@@ -34,7 +34,12 @@ func (b *bench) measurePush(ctx context.Context) ([]fact, error) {
 	if err != nil {
 		return nil, fmt.Errorf("measuring a base that is in the registry: %w", err)
 	}
+	beyond, err := b.measureBeyond(ctx, runs)
+	if err != nil {
+		return nil, err
+	}
 	return []fact{
+		beyond,
 		{"unchanged image, two tags", fmt.Sprintf("%d req", requests), met(requests <= maxRequests, fmt.Sprintf("<= %d", maxRequests))},
 		{fmt.Sprintf("base of %d MB in the registry: traffic", baseMB), fmt.Sprintf("%d KiB", moved>>10),
 			met(moved < maxBaseTraffic, fmt.Sprintf("< %d KiB", maxBaseTraffic>>10))},

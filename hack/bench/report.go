@@ -13,7 +13,7 @@ import (
 
 // What seatrial may cost at most, where it is not a ratio.
 const (
-	maxClientMemory = 120 << 20
+	maxClientMemory = 100 << 20
 	maxReady        = 500 * time.Millisecond
 )
 

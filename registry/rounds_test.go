@@ -1,0 +1,118 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/containerd/errdefs"
+	fakeregistry "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+	"github.com/seatrial/seatrial/registry"
+)
+
+// roundTrip is what a request costs in a bubble, where time passes only while all
+// wait: what a push took tells how many of its requests waited for another.
+const roundTrip = time.Second
+
+// farRegistry is a registry in this process, a round trip away.
+type farRegistry struct{ handler http.Handler }
+
+func newFarRegistry() *farRegistry {
+	return &farRegistry{fakeregistry.New(fakeregistry.Logger(log.New(io.Discard, "", 0)))}
+}
+
+func (f *farRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
+	time.Sleep(roundTrip)
+	if req.Body == nil {
+		req.Body = http.NoBody
+	}
+	rec := httptest.NewRecorder()
+	f.handler.ServeHTTP(rec, req)
+	resp := rec.Result()
+	resp.Request = req
+	return resp, nil
+}
+
+// mapStore is a Store of an image's blobs.
+type mapStore map[v1.Hash][]byte
+
+func (m mapStore) Open(_ context.Context, desc v1.Descriptor) (io.ReadCloser, error) {
+	b, ok := m[desc.Digest]
+	if !ok {
+		return nil, errdefs.ErrNotFound
+	}
+	return io.NopCloser(bytes.NewReader(b)), nil
+}
+
+func (m mapStore) Has(_ context.Context, h v1.Hash) (bool, error) { return m[h] != nil, nil }
+
+// storedImage loads an image of four layers out of a mapStore.
+func storedImage(t *testing.T) registry.Artifact {
+	t.Helper()
+	img := mutate.MediaType(mutate.ConfigMediaType(testenv.RandomImage(t, 4, 2<<20), types.OCIConfigJSON), types.OCIManifestSchema1)
+	store := mapStore{must(img.ConfigName())(t): must(img.RawConfigFile())(t), must(img.Digest())(t): must(img.RawManifest())(t)}
+	for _, l := range must(img.Layers())(t) {
+		store[must(l.Digest())(t)] = must(io.ReadAll(must(l.Compressed())(t)))(t)
+	}
+	desc := ocispecs.Descriptor{
+		MediaType: string(types.OCIManifestSchema1), Digest: digest.Digest(must(img.Digest())(t).String()), Size: must(img.Size())(t),
+	}
+	return must(registry.Load(t.Context(), store, desc, registry.LoadOptions{}))(t)
+}
+
+// How long a push takes to a registry far away is how often it waits for an answer
+// before it asks the next.
+func TestRoundTrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := newFarRegistry()
+		opt := registry.Options{Transport: far}
+		img := storedImage(t)
+		one := must(img.Digest())(t)
+		attested := must(registry.Attest(t.Context(), img, []registry.Statement{statement(one, "one")}, registry.AttestOptions{}))(t)
+		started := time.Now()
+		waits := func(what string, want int, f func() error) {
+			t.Helper()
+			started = time.Now()
+			if err := f(); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if got := int(time.Since(started) / roundTrip); got != want {
+				t.Errorf("%s waited for %d answers, want %d", what, got, want)
+			}
+		}
+		p := newPush(t, opt, "far.example/app:1", "far.example/app:2")
+		waits("connecting", 1, func() error { return p.Connect(t.Context()) })
+		// Is the manifest there, are the blobs, begin them, put them: the config
+		// beside the layers.
+		waits("uploading", 4, func() error { return p.Upload(t.Context(), img) })
+		// Begin the statement and put it; its manifest and the image's; the index;
+		// the tags; read them back. An index around an image that was not there is not
+		// asked for, nor is a statement that was made just now.
+		waits("committing", 6, func() error { _, err := p.Commit(t.Context(), attested); return err })
+
+		p = newPush(t, opt, "far.example/app:1", "far.example/app:2")
+		waits("connecting again", 1, func() error { return p.Connect(t.Context()) })
+		waits("uploading again", 1, func() error { return p.Upload(t.Context(), img) })
+		waits("committing again", 1, func() error { _, err := p.Commit(t.Context(), attested); return err })
+
+		// Without a statement: the manifest, the tags, and read them back.
+		opt.Transport = newFarRegistry()
+		p = newPush(t, opt, "far.example/app:1", "far.example/app:2")
+		waits("connecting once more", 1, func() error { return p.Connect(t.Context()) })
+		waits("uploading elsewhere", 4, func() error { return p.Upload(t.Context(), img) })
+		waits("committing elsewhere", 3, func() error { _, err := p.Commit(t.Context(), img); return err })
+	})
+}
