@@ -106,9 +106,7 @@ func (r *Reader) statements(ctx context.Context, desc v1.Descriptor, predicateTy
 		return err
 	}
 	for _, l := range m.Layers {
-		// Docker's manifests have no annotations.
-		kind := l.Annotations[annotationPredicateType]
-		if kind != predicateType && kind != "" || l.MediaType != inTotoType {
+		if !states(l, predicateType) {
 			continue
 		}
 		data, err := r.blob(ctx, l)
@@ -118,6 +116,13 @@ func (r *Reader) statements(ctx context.Context, desc v1.Descriptor, predicateTy
 		to.Statements = append(to.Statements, data)
 	}
 	return nil
+}
+
+// states tells whether a layer may be a statement of the type. Docker's manifests have
+// no annotations.
+func states(l v1.Descriptor, predicateType string) bool {
+	kind := l.Annotations[annotationPredicateType]
+	return (kind == predicateType || kind == "") && l.MediaType == inTotoType
 }
 
 // Referrers reads the artifacts of a type whose subject is a manifest: of each, its

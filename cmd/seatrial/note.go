@@ -44,8 +44,8 @@ func annotate(suites []*testsuite.Suite) func(v1.Hash) map[string]string {
 	}
 }
 
-// tested are the tests that a saved image is known to have passed; nil if it is not
-// known to have passed any.
+// tested are the tests that the note says a saved image has passed; nil if it says
+// nothing of this image.
 func tested(img registry.SavedImage) *testsuite.Report {
 	var note testNote
 	err := json.Unmarshal([]byte(img.Annotations[registry.AnnotationTests]), &note)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,15 +11,17 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/registry"
+	"github.com/seatrial/seatrial/testsuite"
 )
 
 func pushCommand(std Streams) *cli.Command {
 	return &cli.Command{
 		Name: "push", Usage: "push an image that was written before", ArgsUsage: "LAYOUT_OR_TAR[:TAG|@DIGEST]",
 		Description: "Pushes what -o type=oci or type=docker has written, or docker save: a layout's\n" +
-			"directory, a tar, or - for one on standard input. seatrial test -o and run -o note with\n" +
-			"the image that it passed its tests; any other needs --untested. Every blob is verified\n" +
-			"before anything is sent.\n\n" +
+			"directory, a tar, or - for one on standard input. Every blob is verified before anything\n" +
+			"is sent. seatrial test -o and run -o state in the image's index which tests it passed, or\n" +
+			"note it beside the image where there is no index; any other image needs --untested. This\n" +
+			"believes whoever wrote the file, as no signature is asked for.\n\n" +
 			"   seatrial test -o type=oci,dest=app.tar .\n" +
 			"   seatrial push app.tar -t registry.example.com/app:1.2",
 		Flags: slices.Concat([]cli.Flag{
@@ -93,24 +96,38 @@ func splitSaved(arg string) (path, image string) {
 }
 
 // open opens what is to be pushed, and finds the image. Errors are the user's.
-func (s *savedSource) open() (*registry.Saved, registry.SavedImage, error) {
+func (s *savedSource) open(ctx context.Context) (*registry.Saved, registry.SavedImage, *testsuite.Report, error) {
 	saved, err := registry.OpenSaved(s.path)
 	if err != nil {
 		hint := ""
 		if errors.Is(err, fs.ErrNotExist) {
 			hint = "seatrial test -o type=oci,dest=FILE writes an image that has passed its tests"
 		}
-		return nil, registry.SavedImage{}, usagef(hint, "%w", err)
+		return nil, registry.SavedImage{}, nil, usagef(hint, "%w", err)
 	}
+	img, rep, err := s.find(ctx, saved)
+	if err != nil {
+		return nil, registry.SavedImage{}, nil, errors.Join(err, saved.Close())
+	}
+	return saved, img, rep, nil
+}
+
+// find finds the image, and the tests that it has passed, without which it needs
+// --untested.
+func (s *savedSource) find(ctx context.Context, saved *registry.Saved) (registry.SavedImage, *testsuite.Report, error) {
 	img, err := choose(saved.Images(), s.path, s.image)
-	if err == nil && tested(img) == nil && !s.untested {
-		err = usagef("seatrial run and seatrial test note it where -o type=oci or type=docker writes the image; --untested pushes it all the same",
+	if err != nil {
+		return img, nil, err
+	}
+	rep, err := savedTests(ctx, saved, img)
+	if err != nil {
+		return img, nil, usagef("write it again: nothing was pushed", "%w", err)
+	}
+	if rep == nil && !s.untested {
+		return img, nil, usagef("seatrial run and seatrial test state it in the image's index, or note it beside, where -o type=oci or type=docker writes the image; --untested pushes it all the same",
 			"the image in %s is not known to have passed any test", s.path)
 	}
-	if err != nil {
-		return nil, registry.SavedImage{}, errors.Join(err, saved.Close())
-	}
-	return saved, img, nil
+	return img, rep, nil
 }
 
 // choose finds the image that is wanted among those that there are.

@@ -11,12 +11,12 @@ import (
 // pushSaved pushes an image that was written before. Nothing is asked of a registry
 // before all of it is known to be whole.
 func (p *plan) pushSaved(ctx context.Context, std Streams, out *outcome) error {
-	saved, img, err := p.saved.open()
+	saved, img, passed, err := p.saved.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer saved.Close()
-	out.report = tested(img)
+	out.report = passed
 	display, err := startDisplay(std.Err, p.progress)
 	if err != nil {
 		return err
