@@ -40,6 +40,8 @@ type Attested struct {
 type AttestedImage struct {
 	Part
 	Statements [][]byte
+
+	files []v1.Descriptor // that are kept beside statements
 }
 
 // Attested reads the statements of a type that BuildKit or Attest has stored with the
@@ -107,6 +109,9 @@ func (r *Reader) statements(ctx context.Context, desc v1.Descriptor, predicateTy
 	}
 	for _, l := range m.Layers {
 		if !states(l, predicateType) {
+			if l.MediaType != inTotoType {
+				to.files = append(to.files, l)
+			}
 			continue
 		}
 		data, err := r.blob(ctx, l)
@@ -116,6 +121,17 @@ func (r *Reader) statements(ctx context.Context, desc v1.Descriptor, predicateTy
 		to.Statements = append(to.Statements, data)
 	}
 	return nil
+}
+
+// File reads what is kept beside the statements about an image that Attested gave: nil
+// if nothing of that digest is.
+func (r *Reader) File(ctx context.Context, image AttestedImage, digest v1.Hash) ([]byte, error) {
+	for _, f := range image.files {
+		if f.Digest == digest {
+			return r.blob(ctx, f)
+		}
+	}
+	return nil, nil
 }
 
 // states tells whether a layer may be a statement of the type. Docker's manifests have

@@ -51,7 +51,7 @@ func verifyCommand(std Streams) *cli.Command {
 			"Without --key this believes whoever may push to the repository.\n\n" +
 			"   image=$(seatrial verify --key cosign.pub registry.example.com/app:1.2)",
 		Flags: append(registryFlags(),
-			listFlag(catTest, "require-test", "the test `NAME` must be among those that passed, on every platform; may be repeated"),
+			listFlag(catTest, "require-test", "the test `NAME` must be among those that passed, on every platform: a test's name as the summary has it, or one out of its JUnit report as SUITE/CASE; may be repeated"),
 			stringFlag(catTest, "key", "`FILE` with the public key that the result must be signed with (run --sign)"),
 			boolFlag(catOutput, "quiet", "print the digest and errors only", "q"),
 			boolFlag(catOutput, "debug", "show errors with all that led to them"),
@@ -135,7 +135,7 @@ func (v *verification) run(ctx context.Context, std Streams) error {
 	}
 	var missing []error
 	for _, image := range found.Images {
-		err := v.image(image, len(found.Images))
+		err := v.image(ctx, reader, image, found.Images)
 		if err != nil && !found.Index {
 			err = unprovenf("%w; if it is part of an index, name the index: this registry may not tell what refers to it", err)
 		}
@@ -148,16 +148,13 @@ func (v *verification) run(ctx context.Context, std Streams) error {
 	return err
 }
 
-// image shows the tests that one image passed.
-func (v *verification) image(image registry.AttestedImage, of int) error {
+// image shows the tests that one image of several passed.
+func (v *verification) image(ctx context.Context, reader *registry.Reader, image registry.AttestedImage, of []registry.AttestedImage) error {
 	platform := ""
-	if of > 1 {
+	if len(of) > 1 {
 		platform = platformName(image.Platform)
 	}
-	var passed []string
-	for _, s := range image.Statements {
-		passed = append(passed, passedIn(s, image.Digest)...)
-	}
+	passed := passedBy(image)
 	on := v.ref.String()
 	if platform != "" {
 		on += " (" + platform + ")"
@@ -169,9 +166,17 @@ func (v *verification) image(image registry.AttestedImage, of int) error {
 		c := testsuite.Case{Name: short(sanitize(name), 40), Platform: platform}
 		row(v.notes, "tested", c.Title(), string(testsuite.Passed))
 	}
+	known := &knownTests{tests: passed}
 	for _, want := range v.required {
-		if !slices.Contains(passed, want) {
-			return unprovenf("%s: %q is not among the tests that passed: %s", on, want, sanitize(strings.Join(passed, ", ")))
+		want, ok := onPlatform(want, image, of)
+		if !ok || slices.Contains(passed, want) {
+			continue
+		}
+		if err := known.read(ctx, reader, image); err != nil {
+			return &readError{err}
+		}
+		if err := known.check(want); err != nil {
+			return unprovenf("%s: %w", on, err)
 		}
 	}
 	return nil
