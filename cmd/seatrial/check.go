@@ -27,7 +27,7 @@ func checkCommand(std Streams) *cli.Command {
 			"The findings are the result, on standard output. The exit code is what a run would\n" +
 			"have ended with, the lowest if there are several; warnings alone are 0.",
 		Flags: slices.Concat(destinationFlags("that a run would push to", "is left out: the references of -t are checked"), buildFlags(), imageFlags(), testFlags(),
-			[]cli.Flag{boolFlag(catTest, "untested", "no tests are needed"), signFlag()}, registryFlags(), builderFlags(), []cli.Flag{
+			[]cli.Flag{boolFlag(catTest, "untested", "no tests are needed"), signFlag()}, keylessFlags(), registryFlags(), builderFlags(), []cli.Flag{
 				&cli.StringFlag{Category: catOutput, Name: "format", Usage: "`FORMAT` of the findings: text or json", Value: "text", EnvVars: env("format")},
 				boolFlag(catOutput, "fail-on-warning", "take warnings for errors (exit 3)"),
 				boolFlag(catOutput, "quiet", "print findings only", "q"),

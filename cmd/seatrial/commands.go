@@ -17,7 +17,7 @@ func runCommand(std Streams) *cli.Command {
 			"   seatrial run -t registry.example.com/app:1.2 --test ./test.sh .",
 		Flags: slices.Concat(buildFlags(), failureFlag(),
 			destinationFlags("to push to; may be repeated, across registries (default: [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest)", "does nothing: run pushes"),
-			imageFlags(), testFlags(), []cli.Flag{boolFlag(catTest, "untested", "push without any test"), signFlag(), dryRunFlag("build and test, and tell what a push would send, mount and tag, and by whose credentials; move nothing, and write no output and no cache")}, registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
+			imageFlags(), testFlags(), []cli.Flag{boolFlag(catTest, "untested", "push without any test"), signFlag(), dryRunFlag("build and test, and tell what a push would send, mount and tag, and by whose credentials; move nothing, and write no output and no cache")}, keylessFlags(), registryFlags(), builderFlags(), outputFlags(), dockerFlags()),
 		Action: func(c *cli.Context) error { return execute(c, std, modeRun) },
 	}
 }

@@ -19,6 +19,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 		"test", "test-stage", "test-file", // tests
 		"untested", "push", // a decision of whoever runs it
 		"insecure-builder", "dry-run", "shell-on-failure", "verify-push", "attest-tests", "sign", // likewise
+		"fulcio-url", "rekor-url", "tsa-url", "signing-config", // of whoever signs
 		"forward", // what runs beside it
 		// Of whoever pushes, from where they are.
 		"registry-user", "registry-password-stdin", "registry-password-file", "pull-user", "pull-password-file",

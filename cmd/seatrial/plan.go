@@ -16,7 +16,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
-	"github.com/seatrial/seatrial/cmd/internal/sigstore"
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite"
 )
@@ -60,8 +59,8 @@ type plan struct {
 	access      *access
 	found       bool // the suite's tests are files that were found, not named
 	warned      []finding
-	attestTests bool             // the result of the tests goes into the image's index
-	signer      *sigstore.Signer // of the result; nil: it is not signed
+	attestTests bool         // the result of the tests goes into the image's index
+	signer      bundleSigner // of the result; nil: it is not signed
 
 	resultFile, metadataFile, iidFile, junitFile string
 }

@@ -79,7 +79,21 @@ func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 	e.Setenv("WEB", testenv.ServeFiles(t, filepath.Join(e.WorkDir, "web")))
 	e.Setenv("GIT", testenv.ServeGit(t, filepath.Join(e.WorkDir, "git")))
 	setUpRegistries(e, t, first.Host)
+	setUpSigstore(e, testenv.StartSigstore(t))
 	e.Setenv("NONCE", strconv.FormatInt(time.Now().UnixNano(), 36)) // to make a step new to a shared daemon
+}
+
+// setUpSigstore has scripts say which of its parts to use.
+func setUpSigstore(e *testscript.Env, s *testenv.Sigstore) {
+	e.Setenv("FULCIO", s.URL)
+	e.Setenv("REKOR", s.URL)
+	e.Setenv("TSA", s.TSA)
+	e.Setenv("TRUSTED_ROOT", s.TrustedRoot)
+	e.Setenv("ID_TOKEN", s.IDToken())
+	e.Setenv("ID_TOKEN_URL", s.TokenURL)
+	e.Setenv("ID_TOKEN_REQUEST", s.RequestToken)
+	e.Setenv("IDENTITY", s.Identity)
+	e.Setenv("ISSUER", s.Issuer)
 }
 
 // cmdExits is "exits CODE COMMAND ARG…": it runs the command and checks its exit

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -20,27 +19,42 @@ import (
 // passwordVariable is cosign's.
 const passwordVariable = "COSIGN_PASSWORD" //nolint:gosec // the name of a variable
 
+// bundleSigner signs statements.
+type bundleSigner interface {
+	Sign(ctx context.Context, statement []byte) ([]byte, error)
+	// Signed tells whether a bundle is the same signer's word for the statement.
+	Signed(ctx context.Context, bundle, statement []byte) (bool, error)
+}
+
 func signFlag() cli.Flag {
-	return stringFlag(catTest, "sign", "sign the result of the tests, for seatrial verify and cosign verify-attestation: `key=FILE` with a private key as cosign makes them, whose password is in COSIGN_PASSWORD")
+	return stringFlag(catTest, "sign", "sign the result of the tests, for seatrial verify and cosign verify-attestation: `key=FILE` with a private key as cosign makes them, whose password is in COSIGN_PASSWORD, or keyless, by the identity of the CI job")
 }
 
 // signing reads the key before anything is built: afterwards would be too late.
 func (p *plan) signing(c *cli.Context) error {
 	v := c.String("sign")
+	if v != keyless {
+		if err := noServices(c); err != nil {
+			return err
+		}
+	}
 	if v == "" {
 		return nil
 	}
 	kind, path, _ := strings.Cut(v, "=")
 	switch {
-	case kind != "key" || path == "":
-		return usagef("keys are made with cosign generate-key-pair, or openssl; signing without a key (Fulcio) is not there yet", "--sign %q is not of the form key=FILE", v)
+	case v != keyless && (kind != "key" || path == ""):
+		return usagef("keys are made with cosign generate-key-pair, or openssl", "--sign %q is neither key=FILE nor keyless", v)
 	case p.suite == nil:
 		return usagef("", "--sign contradicts --untested: there is no result to be signed")
 	case !p.attestTests:
 		return usagef("", "--sign needs --attest-tests: what is signed is the index that says what was tested")
 	}
-	var err error
-	p.signer, err = sigstore.ReadSigner(path, os.Getenv(passwordVariable))
+	if v == keyless {
+		return p.signingKeyless(c)
+	}
+	signer, err := sigstore.ReadSigner(path, os.Getenv(passwordVariable))
+	p.signer = signer
 	if errors.Is(err, sigstore.ErrPassword) {
 		return usagef("the password of the key is expected in the environment, in "+passwordVariable, "--sign: %w", err)
 	}
@@ -99,7 +113,7 @@ func signedStatement(cases []testsuite.Case, digest v1.Hash) ([]byte, error) {
 
 // signIn leaves a repository alone that has the same word of the same key already: a
 // signature is never the same twice, and every run would add one.
-func (s *shipping) signIn(ctx context.Context, repo name.Repository, artifact registry.Artifact, signer *sigstore.Signer, payload []byte) error {
+func (s *shipping) signIn(ctx context.Context, repo name.Repository, artifact registry.Artifact, signer bundleSigner, payload []byte) error {
 	digest, err := artifact.Digest()
 	if err != nil {
 		return err
@@ -113,13 +127,17 @@ func (s *shipping) signIn(ctx context.Context, repo name.Repository, artifact re
 		return &pushError{err}
 	}
 	for _, b := range there {
-		if got, err := signer.Verify(b); err == nil && bytes.Equal(got, payload) {
+		signed, err := signer.Signed(ctx, b, payload)
+		if err != nil {
+			return &pushError{err}
+		}
+		if signed {
 			return nil
 		}
 	}
-	bundle, err := signer.Sign(payload)
+	bundle, err := signer.Sign(ctx, payload)
 	if err != nil {
-		return err
+		return &pushError{err}
 	}
 	err = registry.Refer(ctx, repo, artifact, registry.Referrer{
 		Type: sigstore.MediaType, Data: bundle, Annotations: sigstore.Annotations(testResultType),

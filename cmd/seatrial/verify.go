@@ -48,14 +48,13 @@ func verifyCommand(std Streams) *cli.Command {
 		Description: "Reads what seatrial run has attested of the image, and prints it by its digest if its\n" +
 			"tests passed on every platform that it is for. Otherwise the exit code is 4, or 6 if\n" +
 			"the registry does not give the image.\n\n" +
-			"Without --key this believes whoever may push to the repository.\n\n" +
+			"Without --key or --certificate-identity this believes whoever may push to the repository.\n\n" +
 			"   image=$(seatrial verify --key cosign.pub registry.example.com/app:1.2)",
-		Flags: append(registryFlags(),
+		Flags: slices.Concat(registryFlags(), signerFlags(), []cli.Flag{
 			listFlag(catTest, "require-test", "the test `NAME` must be among those that passed, on every platform: a test's name as the summary has it, or one out of its JUnit report as SUITE/CASE; may be repeated"),
-			stringFlag(catTest, "key", "`FILE` with the public key that the result must be signed with (run --sign)"),
 			boolFlag(catOutput, "quiet", "print the digest and errors only", "q"),
 			boolFlag(catOutput, "debug", "show errors with all that led to them"),
-		),
+		}),
 		Action: func(c *cli.Context) error {
 			v, err := newVerification(c, std)
 			if err != nil {
@@ -74,8 +73,9 @@ func verifyCommand(std Streams) *cli.Command {
 type verification struct {
 	ref      name.Reference
 	required []string
-	key      *sigstore.Verifier // nil: signatures do not matter
-	keyFile  string
+	signed   bundleVerifier // nil: signatures do not matter
+	signer   string         // by whom, as the user says it
+	word     string         // whose word it is to be
 	options  registry.Options
 	notes    io.Writer
 	debug    bool
@@ -86,7 +86,7 @@ func newVerification(c *cli.Context, std Streams) (*verification, error) {
 		return nil, usagef("seatrial verify registry.example.com/team/app:1.2", "one REFERENCE is expected, not %d", c.NArg())
 	}
 	v := &verification{
-		required: c.StringSlice("require-test"), keyFile: c.String("key"), debug: c.Bool("debug"), notes: std.Err,
+		required: c.StringSlice("require-test"), debug: c.Bool("debug"), notes: std.Err,
 	}
 	if c.Bool("quiet") {
 		v.notes = io.Discard
@@ -104,12 +104,7 @@ func newVerification(c *cli.Context, std Streams) (*verification, error) {
 		return nil, err
 	}
 	v.options = registry.Options{Keychain: p.access.pulls, Transport: p.access.hosts}
-	if v.keyFile != "" {
-		if v.key, err = sigstore.ReadVerifier(v.keyFile); err != nil {
-			return nil, usagef("the public key of the pair that seatrial run --sign has the private one of, as cosign.pub", "--key: %w", err)
-		}
-	}
-	return v, nil
+	return v, v.who(c)
 }
 
 func (v *verification) run(ctx context.Context, std Streams) error {
@@ -195,11 +190,11 @@ func passedIn(data []byte, image v1.Hash) []string {
 	return s.Predicate.PassedTests
 }
 
-// signature makes sure that the key's owner says that the image passed, and gives the
-// statement; nil if no signature is asked for.
+// signature makes sure that whoever has to sign says that the image passed, and gives
+// the statement; nil if no signature is asked for.
 func (v *verification) signature(ctx context.Context, reader *registry.Reader, image v1.Hash) ([]byte, error) {
-	if v.key == nil {
-		row(v.notes, "signed", "not checked: whoever may push there may have written this (--key)", "")
+	if v.signed == nil {
+		row(v.notes, "signed", "not checked: whoever may push there may have written this (--key, --certificate-identity)", "")
 		return nil, nil
 	}
 	bundles, err := reader.Referrers(ctx, image, sigstore.MediaType)
@@ -207,11 +202,11 @@ func (v *verification) signature(ctx context.Context, reader *registry.Reader, i
 		return nil, &readError{err}
 	}
 	for _, b := range bundles {
-		payload, err := v.key.Verify(b)
+		payload, err := v.signed.Verify(b)
 		if err == nil && len(passedIn(payload, image)) > 0 {
-			row(v.notes, "signed", "by "+v.keyFile, "")
+			row(v.notes, "signed", "by "+v.signer, "")
 			return payload, nil
 		}
 	}
-	return nil, unprovenf("%s: none of the %s of %s is the key's word that it passed its tests", v.ref, plural(len(bundles), "signature"), image)
+	return nil, unprovenf("%s: none of the %s of %s is %s word that it passed its tests", v.ref, plural(len(bundles), "signature"), image, v.word)
 }

@@ -19,8 +19,8 @@ func Annotations(predicateType string) map[string]string {
 // payloadType is what is signed: an in-toto statement.
 const payloadType = "application/vnd.in-toto+json"
 
-// bundle is protobuf's JSON form of dev.sigstore.bundle.v1.Bundle, as far as a
-// signature by a key needs it.
+// bundle is protobuf's JSON form of dev.sigstore.bundle.v1.Bundle, as far as one
+// signature of a statement needs it.
 type bundle struct {
 	MediaType string   `json:"mediaType"`
 	Material  material `json:"verificationMaterial"`
@@ -28,7 +28,22 @@ type bundle struct {
 }
 
 type material struct {
-	PublicKey *publicKey `json:"publicKey,omitempty"`
+	PublicKey   *publicKey      `json:"publicKey,omitempty"`
+	Certificate *rawCertificate `json:"certificate,omitempty"`
+	Log         []logEntry      `json:"tlogEntries,omitempty"`
+	Timestamps  *timestamps     `json:"timestampVerificationData,omitempty"`
+}
+
+type rawCertificate struct {
+	RawBytes []byte `json:"rawBytes"`
+}
+
+type timestamps struct {
+	RFC3161 []signedTimestamp `json:"rfc3161Timestamps"`
+}
+
+type signedTimestamp struct {
+	SignedTimestamp []byte `json:"signedTimestamp"`
 }
 
 // publicKey says which key it was, for those who have several.

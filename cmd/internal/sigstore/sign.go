@@ -1,6 +1,8 @@
 package sigstore
 
 import (
+	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -72,16 +74,22 @@ func parsePrivate(block *pem.Block, password string) (*ecdsa.PrivateKey, error) 
 }
 
 // Sign makes a bundle of a statement.
-func (s *Signer) Sign(statement []byte) ([]byte, error) {
+func (s *Signer) Sign(_ context.Context, statement []byte) ([]byte, error) {
 	sum := sha256.Sum256(dsse.PAE(payloadType, statement))
 	sig, err := s.key.Sign(rand.Reader, sum[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
 	return json.Marshal(bundle{
-		MediaType: MediaType, Material: material{&publicKey{s.hint}},
+		MediaType: MediaType, Material: material{PublicKey: &publicKey{s.hint}},
 		Envelope: envelope{statement, payloadType, []signature{{sig}}},
 	})
+}
+
+// Signed tells whether a bundle is the key's word for the statement.
+func (s *Signer) Signed(_ context.Context, data, statement []byte) (bool, error) {
+	got, err := s.Verify(data)
+	return err == nil && bytes.Equal(got, statement), nil
 }
 
 // Verifier verifies what the owner of a key has signed.

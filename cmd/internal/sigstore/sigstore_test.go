@@ -60,7 +60,7 @@ func TestSign(t *testing.T) {
 			t.Errorf("ReadSigner(%s): %v", key.private, err)
 			continue
 		}
-		bundle := must(signer.Sign(statement))(t)
+		bundle := must(signer.Sign(t.Context(), statement))(t)
 		got, err := must(sigstore.ReadVerifier(key.public))(t).Verify(bundle)
 		if err != nil || !bytes.Equal(got, statement) {
 			t.Errorf("Verify of what %s signed = %q, %v", key.private, got, err)
@@ -70,7 +70,7 @@ func TestSign(t *testing.T) {
 
 func TestVerifyRefuses(t *testing.T) {
 	signer := must(sigstore.ReadSigner(cosignKey, password))(t)
-	bundle := must(signer.Sign(statement))(t)
+	bundle := must(signer.Sign(t.Context(), statement))(t)
 	other := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	stranger := must(sigstore.ReadVerifier(writePEM(t, "PUBLIC KEY", must(x509.MarshalPKIXPublicKey(&other.PublicKey))(t))))(t)
 	if _, err := stranger.Verify(bundle); err == nil {
