@@ -88,7 +88,7 @@ func (s *solve) exportCaches(ctx context.Context) error {
 	if len(opt.CacheExports) == 0 {
 		return nil
 	}
-	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.phases.Gear, s.bases, nil)
+	sess, closeSession, err := startSession(ctx, s.client, s.inputs, s.opt, s.proving(), s.bases, nil)
 	if err != nil {
 		return err
 	}
@@ -101,9 +101,8 @@ func (s *solve) exportCaches(ctx context.Context) error {
 		return err
 	}
 	_, err = s.client.Build(ctx, opt, "", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-		res := gateway.NewResult()
-		var refs exptypes.Platforms // several results must be told apart
-		for i, def := range t.solved() {
+		var refs []gateway.Reference
+		for _, def := range t.solved() {
 			def, err := cacheable(def, sess.ID())
 			if err != nil {
 				return nil, err
@@ -116,21 +115,31 @@ func (s *solve) exportCaches(ctx context.Context) error {
 			if err != nil {
 				return nil, err
 			}
-			id := strconv.Itoa(i)
-			res.AddRef(id, ref)
-			refs.Platforms = append(refs.Platforms, exptypes.Platform{ID: id, Platform: platforms.DefaultSpec()})
+			refs = append(refs, ref)
 		}
-		dt, err := json.Marshal(refs)
-		if err != nil {
-			return nil, err
-		}
-		res.AddMeta(exptypes.ExporterPlatformsKey, dt)
-		return res, nil
+		return several(append(refs, s.proofs(ctx, c, sess.ID(), t)...))
 	}, withoutWarnings(s.status.stream()))
 	if err != nil {
 		return fmt.Errorf("exporting cache: %w", err)
 	}
 	return nil
+}
+
+// several is a result of unlike things, told apart as if they were for platforms.
+func several(refs []gateway.Reference) (*gateway.Result, error) {
+	res := gateway.NewResult()
+	var list exptypes.Platforms
+	for i, ref := range refs {
+		id := strconv.Itoa(i)
+		res.AddRef(id, ref)
+		list.Platforms = append(list.Platforms, exptypes.Platform{ID: id, Platform: platforms.DefaultSpec()})
+	}
+	dt, err := json.Marshal(list)
+	if err != nil {
+		return nil, err
+	}
+	res.AddMeta(exptypes.ExporterPlatformsKey, dt)
+	return res, nil
 }
 
 // withoutWarnings passes on what the daemon says, but for its warnings: of the steps

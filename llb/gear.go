@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/session"
 	sessioncontent "github.com/moby/buildkit/session/content"
 	"github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/sshforward"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -29,6 +31,10 @@ type Gear struct {
 	// that it is none of the trial's. What it returns is given each connection
 	// that is made to the socket, and ends it when it returns.
 	Socket func(id string) func(context.Context, io.ReadWriter) error
+	// Witness is a command for a platform, from a session that has this gear: a step
+	// that runs it stands in caches for what the image has passed. Default, and if
+	// it is nil: caches that nobody but the daemon can write to do not know.
+	Witness func(session string, p ocispecs.Platform) *Witness
 }
 
 // attach has a session offer what attachables and gear do. A session takes only one
@@ -76,7 +82,7 @@ func (s *gearSecrets) GetSecret(ctx context.Context, req *secrets.GetSecretReque
 			return &secrets.GetSecretResponse{Data: data}, nil
 		}
 	}
-	if s.SecretsServer == nil {
+	if s.SecretsServer == nil || strings.HasPrefix(req.ID, proofPrefix) {
 		return nil, status.Errorf(codes.NotFound, "secret %s: not found", req.ID)
 	}
 	return s.SecretsServer.GetSecret(ctx, req)

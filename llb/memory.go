@@ -145,6 +145,9 @@ func (t *Trial) Passed(ctx context.Context, mark string) (bool, error) {
 	if !known {
 		at, known = t.recall(ctx).passed[image.Digest.String()+" "+mark]
 	}
+	if !known {
+		known = t.proven(ctx, image.Digest, mark)
+	}
 	if err := ctx.Err(); err != nil {
 		return false, context.Cause(ctx)
 	}

@@ -89,7 +89,7 @@ func (r *Record) Failed() []Vertex {
 	defer r.mu.Unlock()
 	var out []Vertex
 	for _, v := range r.vertices {
-		if v.Error != "" && !strings.HasSuffix(v.Error, context.Canceled.Error()) {
+		if v.Error != "" && v.Name != settleName && !strings.HasSuffix(v.Error, context.Canceled.Error()) {
 			out = append(out, *v)
 		}
 	}
@@ -267,6 +267,7 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 	}
 	m.record.add(mine)
 	mine.Vertexes = slices.DeleteFunc(mine.Vertexes, func(v *client.Vertex) bool { return v.Name == settleName })
+	mine.Logs = slices.DeleteFunc(mine.Logs, func(l *client.VertexLog) bool { return m.record.Vertex(l.Vertex).Name == settleName })
 	m.out(mine)
 }
 

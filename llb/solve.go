@@ -226,6 +226,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	}
 	t.bases, t.inputs = s.bases, s.inputs
 	t.exported, t.record, t.passedDir = s.exported, s.status.record, s.opt.PassedDir
+	t.witness = s.phases.Gear.Witness
 	var once sync.Once
 	var m *memory
 	t.recall = func(ctx context.Context) *memory {

@@ -42,6 +42,7 @@ type Trial struct {
 	recall     func(context.Context) *memory // once, and only if it is needed
 	passedDir  string
 	record     *Record
+	witness    witnesses
 
 	imports []gateway.CacheOptionsEntry
 	mu      sync.Mutex

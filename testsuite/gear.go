@@ -31,9 +31,10 @@ func (s *Suite) Phases() llb.Phases {
 // gear is what the tests need of the session.
 func (s *Suite) gear() llb.Gear {
 	return llb.Gear{
-		Stores: map[string]content.Store{helper.StoreID: &shelfStore{Store: helper.Store(), shelf: &s.shelf}},
-		Secret: s.control,
-		Socket: s.socket,
+		Stores:  map[string]content.Store{helper.StoreID: &shelfStore{Store: helper.Store(), shelf: &s.shelf}},
+		Secret:  s.control,
+		Socket:  s.socket,
+		Witness: s.witness,
 	}
 }
 
@@ -41,7 +42,7 @@ func (s *Suite) gear() llb.Gear {
 // them in time. It joins them to what they are to reach.
 func (s *Suite) wrapper(t *llb.Trial, r *run) (llb.Wrapper, error) {
 	w := llb.Wrapper{
-		Program:    func(p ocispecs.Platform) *bkllb.State { return s.program(t, p) },
+		Program:    func(p ocispecs.Platform) *bkllb.State { return s.program(t.Client.BuildOpts().SessionID, p) },
 		ProgramDir: protocol.BinDir, OutDir: protocol.OutDir,
 		Secret: r.secret(), SecretPath: protocol.ControlFile,
 	}
@@ -100,13 +101,14 @@ func (r *run) ports() []int {
 	return out
 }
 
-// program is the filesystem with the helper for a platform, nil if there is none.
-func (s *Suite) program(t *llb.Trial, p ocispecs.Platform) *bkllb.State {
+// program is the filesystem with the helper for a platform, which a session offers, nil
+// if there is none.
+func (s *Suite) program(session string, p ocispecs.Platform) *bkllb.State {
 	image := s.shelf.image(p)
 	if image == nil {
 		return nil
 	}
-	st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore(t.Client.BuildOpts().SessionID, helper.StoreID),
+	st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore(session, helper.StoreID),
 		bkllb.Platform(p), bkllb.WithCustomName(helperStep))
 	return &st
 }

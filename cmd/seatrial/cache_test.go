@@ -23,7 +23,13 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 		first, second := testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind}), testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind})
 		w := newWorld(t, first)
 		dir := t.TempDir()
+		actions := testenv.StartActionsCache(t)
+		s3 := "type=s3,bucket=caches,region=local,use_path_style=true,access_key_id=any,secret_access_key=any,endpoint_url=" + testenv.StartS3(t, "caches")
+		azure := "type=azblob,account_name=any,secret_access_key=bm9uZQ==,account_url=" + testenv.StartBlobStore(t)
 		for name, cache := range map[string][2]string{
+			"gha":      {"type=gha,mode=max", "type=gha"},
+			"s3":       {s3 + ",mode=max", s3},
+			"azblob":   {azure + ",mode=max", azure},
 			"registry": {"type=registry,mode=max,ref=" + w.registry.Host + "/acme/cache", w.registry.Host + "/acme/cache"},
 			"local":    {"type=local,mode=max,dest=" + dir, "type=local,src=" + dir},
 		} {
@@ -31,14 +37,14 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 				project := testenv.Dir(t, "Dockerfile", cachedDockerfile+"LABEL cache="+name+"\n", "name", name)
 				ref := w.registry.Host + "/acme/app:" + name
 				w.daemon = first
-				made := start(t, w.env(), "run", "-t", ref, "--cache-to", cache[0], project)
+				made := start(t, append(w.env(), actions.Env...), "run", "-t", ref, "--cache-to", cache[0], project)
 				made.exits(0)
 				if strings.Contains(made.stderr(), "warning: ") {
 					t.Errorf("exporting a cache warns of something:\n%s", made.stderr())
 				}
 
 				w.daemon = second
-				served := start(t, w.env(), "run", "-t", ref, "--cache-from", cache[1], project)
+				served := start(t, append(w.env(), actions.Env...), "run", "-t", ref, "--cache-from", cache[1], project)
 				served.exits(0)
 				for _, step := range []string{" built-here\n", " tested-here\n"} {
 					if strings.Contains(served.stderr(), step) {
@@ -49,11 +55,35 @@ func TestCacheServesAFreshBuilder(t *testing.T) {
 
 				// The cache has the test's steps; that they passed on this image is
 				// what is known of no other: another image is tested.
-				other := start(t, w.env(), "run", "-t", ref, "--cache-from", cache[1], "--no-cache-filter", "base", project)
+				other := start(t, append(w.env(), actions.Env...), "run", "-t", ref, "--cache-from", cache[1], "--no-cache-filter", "base", project)
 				other.exits(0)
 				other.says(" tested-here\n", "tested  test  passed in")
 			})
 		}
+	}
+}
+
+// TestCachedPassIsOfOneImage has a test's steps in the cache, and an image that the same
+// steps made differently. That it was asked about before makes it no image that passed.
+func TestCachedPassIsOfOneImage(t *testing.T) {
+	cache := "type=s3,bucket=caches,region=local,use_path_style=true,access_key_id=any,secret_access_key=any,endpoint_url=" + testenv.StartS3(t, "caches")
+	project := testenv.Dir(t, "Dockerfile", "FROM busybox AS base\nRUN --mount=type=secret,id=state cat /run/secrets/state >/state\n"+
+		"FROM base AS test\nRUN grep good /state\nFROM base\n")
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	run := func(state string, args ...string) *command {
+		return start(t, append(w.env(), "STATE="+state), append([]string{"run", project, "-t", w.registry.Host + "/acme/app:state", "--reproducible",
+			"--secret", "id=state,env=STATE"}, args...)...)
+	}
+	run("good", "--no-cache", "--cache-to", cache+",mode=max").exits(0)
+
+	w.daemon = testenv.StartDaemon(t, testenv.DaemonOptions{})
+	known := run("good", "--cache-from", cache)
+	known.exits(0)
+	known.says("passed (cached")
+	for range 2 {
+		failed := run("bad", "--cache-from", cache, "--no-cache-filter", "base")
+		failed.exits(4)
+		failed.says("tested  test  failed: exit code 1", "no tag moved")
 	}
 }
 
