@@ -19,9 +19,9 @@ import (
 // the step without the secret gets it from a cache, or an error, which no cache
 // remembers.
 
-// proofTypes are the caches that nobody but the daemon can write to, and which have
+// keyedTypes are the caches that nobody but the daemon can write to, and which have
 // other steps than the image's own.
-var proofTypes = []string{"gha", "s3", "azblob"}
+var keyedTypes = []string{"gha", "s3", "azblob"}
 
 // proofPrefix begins the IDs of those secrets, which are never the user's.
 const proofPrefix = "seatrial-passed/"
@@ -48,7 +48,7 @@ func (w Witness) proof(ctx context.Context, id string) (*bkllb.Definition, error
 
 // proven tells whether a cache that is imported has the proof.
 func (t *Trial) proven(ctx context.Context, image digest.Digest, mark string) bool {
-	if !slices.ContainsFunc(t.imports, func(e gateway.CacheOptionsEntry) bool { return slices.Contains(proofTypes, e.Type) }) {
+	if !slices.ContainsFunc(t.imports, func(e gateway.CacheOptionsEntry) bool { return slices.Contains(keyedTypes, e.Type) }) {
 		return false
 	}
 	opts := t.Client.BuildOpts()
@@ -106,7 +106,7 @@ const maxProofs = 4
 
 func (s *solve) exportsProofs() bool {
 	for _, e := range s.opt.CacheExports {
-		if slices.Contains(proofTypes, e.Type) {
+		if slices.Contains(keyedTypes, e.Type) {
 			return true
 		}
 	}

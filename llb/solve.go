@@ -74,7 +74,7 @@ func (s *solve) run(ctx context.Context) error {
 	}
 	defer closeSession()
 	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true, AllowedEntitlements: s.opt.Entitlements,
-		CacheImports: s.opt.CacheImports, SourcePolicy: s.opt.SourcePolicy}
+		CacheImports: s.opt.openImports(), SourcePolicy: s.opt.SourcePolicy}
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -214,6 +214,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 		return nil, nil, s.inputs.located(err)
 	}
 	cv.warned = s.status.warn
+	cv.ui.CacheImports = append(cv.ui.CacheImports, s.opt.keyedImports()...)
 	if s.result.Syntax, err = cv.chooseFrontend(ctx, c, s.opt.AllowFrontends, s.bases); err != nil {
 		return nil, nil, err
 	}

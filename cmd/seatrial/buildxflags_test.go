@@ -34,6 +34,7 @@ var buildxFlags = []struct {
 	{args: []string{"--build-context", "name=docker-image://busybox"}},
 	{args: []string{"--builder", "mine"}, refusal: "--addr"},
 	{args: []string{"--cache-from", "user/app:cache"}},
+	{args: []string{"--cache-from", "user/app:cache,user/app:main"}},
 	{args: []string{"--cache-from", "type=local,src=cache"}},
 	{args: []string{"--cache-to", "type=inline"}},
 	{args: []string{"--cgroup-parent", "slice"}},

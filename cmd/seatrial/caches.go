@@ -17,10 +17,10 @@ var cacheTypes = []string{"registry", "local", "gha", "s3", "azblob", "inline"}
 // caches are flags about steps that other builders have run.
 func (p *plan) caches(c *cli.Context) error {
 	var err error
-	if p.build.CacheImports, err = build.ParseImportCache(typed(c.StringSlice("cache-from"))); err != nil {
+	if p.build.CacheImports, err = build.ParseImportCache(p.inActions("cache-from", typed(c.StringSlice("cache-from")))); err != nil {
 		return usagef("", "--cache-from: %w", err)
 	}
-	if p.build.CacheExports, err = build.ParseExportCache(typed(c.StringSlice("cache-to"))); err != nil {
+	if p.build.CacheExports, err = build.ParseExportCache(p.inActions("cache-to", typed(c.StringSlice("cache-to")))); err != nil {
 		return usagef("", "--cache-to: %w", err)
 	}
 	for _, e := range p.build.CacheExports {
@@ -48,12 +48,16 @@ func (p *plan) compressAlike(e client.CacheOptionsEntry) {
 	}
 }
 
-// typed spells a bare reference out, as docker build takes it.
+// typed spells bare references out, as docker build takes them.
 func typed(values []string) []string {
-	out := slices.Clone(values)
-	for i, v := range out {
-		if !strings.Contains(v, "type=") {
-			out[i] = "type=registry,ref=" + v
+	var out []string
+	for _, v := range values {
+		if strings.Contains(v, "=") {
+			out = append(out, v)
+			continue
+		}
+		for ref := range strings.SplitSeq(v, ",") {
+			out = append(out, "type=registry,ref="+ref)
 		}
 	}
 	return out

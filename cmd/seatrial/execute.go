@@ -92,6 +92,7 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 	defer display.close()
 	uploads.display = display
 	out.shown = display.showsLogs
+	p.lendKeys(ctx)
 	build := p.build
 	build.Status = display.send
 	if dir, err := os.UserCacheDir(); err == nil {
