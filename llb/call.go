@@ -60,7 +60,7 @@ func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func
 		if in.src != nil {
 			g = &localFiles{Client: g, src: in.src}
 		}
-		g, err := withStages(ctx, b.client(g), in.stages)
+		g, err := withInputs(ctx, b.client(g), in)
 		if err == nil {
 			err = f(ctx, g, sess)
 		}

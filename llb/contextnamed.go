@@ -12,6 +12,7 @@ const (
 	schemeImage  = "docker-image://"
 	schemeLayout = "oci-layout://"
 	schemeStage  = "target:"
+	schemeSSH    = "ssh://"
 )
 
 // Check reads all that o names on this machine, as Solve does before it asks the
@@ -60,12 +61,18 @@ func (in *inputs) named(name, value string) error {
 		}
 		in.attrs[attr] = value
 		return nil
+	case strings.HasPrefix(value, schemeSSH):
+		if !IsRemote(value) {
+			return fmt.Errorf("named context %q: %s is no URL of a git repository", name, value)
+		}
+		in.gits[name] = value
+		return nil
 	case httpURL.MatchString(value) || strings.HasPrefix(value, "git://") || strings.HasPrefix(value, "git@"):
 		in.attrs[attr] = value
 		return nil
 	}
 	if scheme, _, ok := strings.Cut(value, "://"); ok {
-		return fmt.Errorf("named context %q: %s:// is not one of docker-image://, oci-layout://, https://, http://, git://, target: and a directory", name, scheme)
+		return fmt.Errorf("named context %q: %s:// is not one of docker-image://, oci-layout://, https://, http://, git://, ssh://, target: and a directory", name, scheme)
 	}
 	return in.namedDir(name, value)
 }

@@ -9,11 +9,12 @@ import (
 	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/moby/buildkit/frontend/dockerui"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 )
 
-// stageInputs is a gateway whose build was given stages of its own Dockerfile as
-// frontend inputs, which is how the frontend contract has a build's result in
+// stageInputs is a gateway whose build was given stages of its own Dockerfile, and
+// others, as frontend inputs, which is how the frontend contract has a build's result in
 // another one.
 type stageInputs struct {
 	gateway.Client
@@ -32,18 +33,29 @@ func (c *stageInputs) BuildOpts() gateway.BuildOpts {
 // Inputs implements gateway.Client.
 func (c *stageInputs) Inputs(context.Context) (map[string]bkllb.State, error) { return c.states, nil }
 
-// withStages is c with the named contexts that are stages, by name. The stages are
-// converted without those contexts, so one cannot lead to another.
-func withStages(ctx context.Context, c gateway.Client, named map[string]string) (gateway.Client, error) {
-	if len(named) == 0 {
+// withInputs is c with the named contexts that the frontend contract has no words for:
+// stages, and git repositories by SSH. Stages are converted without those contexts
+// that are stages, so one cannot lead to another.
+func withInputs(ctx context.Context, c gateway.Client, in *inputs) (gateway.Client, error) {
+	if len(in.stages)+len(in.gits) == 0 {
 		return c, nil
 	}
-	cv, err := openConversion(ctx, c)
+	out := &stageInputs{Client: c, opts: map[string]string{}, states: map[string]bkllb.State{}}
+	for name, url := range in.gits {
+		st, _, err := dockerui.DetectGitContext(url, nil)
+		if err != nil {
+			return nil, fmt.Errorf("reading named context %q: %w", name, err)
+		}
+		out.states[name], out.opts["context:"+name] = *st, "input:"+name
+	}
+	if len(in.stages) == 0 {
+		return out, nil
+	}
+	cv, err := openConversion(ctx, out)
 	if err != nil {
 		return nil, err
 	}
-	out := &stageInputs{Client: c, opts: map[string]string{}, states: map[string]bkllb.State{}}
-	for name, stage := range named {
+	for name, stage := range in.stages {
 		stages, err := cv.stages(ctx, stage, nil)
 		if err != nil {
 			return nil, fmt.Errorf("converting stage %q for named context %q: %w", stage, name, err)

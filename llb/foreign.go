@@ -13,6 +13,7 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/frontend/subrequests/targets"
 	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/solver/pb"
 )
 
 // foreign is a frontend image that converts the Dockerfile in the builder.
@@ -21,6 +22,7 @@ type foreign struct {
 	bases  *bases
 	image  string            // with its digest
 	opts   map[string]string // what it is told
+	inputs map[string]*pb.Definition
 	locate func(error) error // gives an error the syntax line
 }
 
@@ -36,7 +38,7 @@ func (cv *conversion) chooseFrontend(ctx context.Context, c gateway.Client, allo
 		return Syntax{}, locate(err)
 	}
 	b.announceAny()
-	opts := maps.Clone(c.BuildOpts().Opts)
+	opts := maps.Clone(cv.gateway.BuildOpts().Opts)
 	opts["source"], opts["cmdline"] = syn.Frontend, syn.cmdline
 	for k := range opts {
 		if strings.HasPrefix(k, "context:") {
@@ -44,8 +46,29 @@ func (cv *conversion) chooseFrontend(ctx context.Context, c gateway.Client, allo
 			opts["frontend.caps"] = "moby.buildkit.frontend.contexts"
 		}
 	}
-	cv.foreign = &foreign{client: c, bases: b, image: syn.Frontend, opts: opts, locate: locate}
+	inputs, err := cv.frontendInputs(ctx)
+	if err != nil {
+		return Syntax{}, err
+	}
+	cv.foreign = &foreign{client: c, bases: b, image: syn.Frontend, opts: opts, inputs: inputs, locate: locate}
 	return syn, nil
+}
+
+// frontendInputs are the graphs that named contexts stand for.
+func (cv *conversion) frontendInputs(ctx context.Context) (map[string]*pb.Definition, error) {
+	states, err := cv.gateway.Inputs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the frontend's inputs: %w", err)
+	}
+	defs := map[string]*pb.Definition{}
+	for name, st := range states {
+		def, err := st.Marshal(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("marshalling LLB of named context %q: %w", name, err)
+		}
+		defs[name] = def.ToPB()
+	}
+	return defs, nil
 }
 
 // pin is the frontend image ref with the digest that it stands for now: image and
@@ -81,7 +104,7 @@ func pin(ctx context.Context, c gateway.Client, ref string, allowed []AllowedFro
 func (f *foreign) solve(ctx context.Context, more map[string]string) (*gateway.Result, error) {
 	opts := maps.Clone(f.opts)
 	maps.Copy(opts, more)
-	res, err := f.client.Solve(ctx, gateway.SolveRequest{Frontend: "gateway.v0", FrontendOpt: opts})
+	res, err := f.client.Solve(ctx, gateway.SolveRequest{Frontend: "gateway.v0", FrontendOpt: opts, FrontendInputs: f.inputs})
 	if err != nil && len(errdefs.Sources(err)) == 0 {
 		err = f.locate(fmt.Errorf("running frontend image %s: %w", f.image, err))
 	}

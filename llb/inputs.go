@@ -22,6 +22,7 @@ type inputs struct {
 	offers map[string]*offer // by local name
 	stores map[string]content.Store
 	stages map[string]string // named contexts that are stages
+	gits   map[string]string // and those that are git repositories by SSH
 	src    *Source           // nil if the Dockerfile is remote
 	dir    string            // what keeps contexts of different projects apart
 	hidden string            // what is no part of any context
@@ -36,7 +37,7 @@ type inputs struct {
 func newInputs(opt Options) (*inputs, error) {
 	in := &inputs{
 		attrs: opt.attrs(), offers: map[string]*offer{}, stores: map[string]content.Store{},
-		stages: map[string]string{}, src: opt.Source, hidden: opt.Hidden, failed: make(chan struct{}),
+		stages: map[string]string{}, gits: map[string]string{}, src: opt.Source, hidden: opt.Hidden, failed: make(chan struct{}),
 	}
 	if err := in.main(opt); err != nil {
 		return nil, err

@@ -205,7 +205,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if s.inputs.src != nil {
 		c = &localFiles{Client: c, src: s.inputs.src}
 	}
-	staged, err := withStages(ctx, s.bases.client(c), s.inputs.stages)
+	staged, err := withInputs(ctx, s.bases.client(c), s.inputs)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -206,6 +207,9 @@ func (p *plan) classify(err error, builder *buildkitd.Builder, rec *llb.Record) 
 		failed := &buildError{err: err, credentials: p.access.pulling.sources()}
 		for _, v := range rec.Failed() {
 			failed.output += string(v.Log)
+			if strings.HasPrefix(v.Name, "[context ") {
+				failed.err = fmt.Errorf("%s: %w", v.Name, failed.err) // the daemon says not which
+			}
 		}
 		return failed
 	}

@@ -116,6 +116,10 @@ func buildHints(err *buildError) []string {
 		return []string{"the builder's disk is full: buildctl prune --all, or give it more room"}
 	case strings.Contains(text, "secret") && strings.Contains(text, "not found"):
 		return []string{"offer the secret with --secret id=ID,src=FILE"}
+	case strings.Contains(text, "unset ssh forward key"), strings.Contains(text, "no SSH key") && strings.Contains(text, "forwarded"):
+		return []string{"offer a key with --ssh default=FILE, or those of the agent of SSH_AUTH_SOCK with --ssh default"}
+	case strings.Contains(text, "Permission denied (publickey") && strings.Contains(text, "remote repository"):
+		return []string{"the server takes none of the keys that are offered: --ssh default=FILE names another one"}
 	case strings.Contains(text, "should not be blank"), strings.Contains(text, "failed to parse stage name"):
 		return []string{"has every ARG of this line a value? --build-arg NAME=VALUE, or a default: ARG NAME=VALUE before the first FROM"}
 	case strings.Contains(text, "is not an allowed gateway source"), strings.Contains(text, "invalid frontend: gateway.v0"):

@@ -208,7 +208,7 @@ func (p *plan) inputs(c *cli.Context) error {
 		p.build.Attachables = append(p.build.Attachables, store)
 		p.build.Redact, p.secrets = store.redact, store
 	}
-	if v := sshFor(c.StringSlice("ssh"), p.build.Context, os.Getenv("SSH_AUTH_SOCK")); len(v) > 0 {
+	if v := p.sshFor(c.StringSlice("ssh"), os.Getenv("SSH_AUTH_SOCK")); len(v) > 0 {
 		configs, err := build.ParseSSH(v)
 		if err != nil {
 			return usagef("", "--ssh: %w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -35,7 +36,8 @@ var kinds = []testenv.Kind{testenv.Root, testenv.Rootless}
 // on a rootless buildkitd, with two registries. In a script, the image "busybox"
 // is there under its own name, $REGISTRY and $OTHER are registries, the latter an
 // old one without a referrers API, $FRONTENDS is one that all share, $WEB serves the
-// directory web, $GIT the repositories in the directory git, $BUILDCTL is BuildKit's
+// directory web, $GIT the repositories in the directory git, $GITSSH the same by SSH for
+// whoever has the file key (the file other is a key too), $BUILDCTL is BuildKit's
 // own client, and BUILDKIT_HOST is set. setUpRegistries has more registries.
 func TestScripts(t *testing.T) {
 	frontends := testenv.StartRegistry(t, testenv.RegistryOptions{})
@@ -78,6 +80,7 @@ func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 	e.Setenv("SEATRIAL_BUILD_CONTEXT", "busybox=docker-image://"+first.Host+"/library/busybox")
 	e.Setenv("WEB", testenv.ServeFiles(t, filepath.Join(e.WorkDir, "web")))
 	e.Setenv("GIT", testenv.ServeGit(t, filepath.Join(e.WorkDir, "git")))
+	setUpSSH(e, t)
 	setUpRegistries(e, t, first.Host)
 	setUpSigstore(e, testenv.StartSigstore(t))
 	e.Setenv("NONCE", strconv.FormatInt(time.Now().UnixNano(), 36)) // to make a step new to a shared daemon
@@ -165,4 +168,15 @@ func resolve(fatalf func(string, ...any), reference string) string {
 		fatalf("%v", err)
 	}
 	return desc.Digest.String()
+}
+
+// setUpSSH serves the scripts' repositories by SSH.
+func setUpSSH(e *testscript.Env, t testing.TB) {
+	server := testenv.ServeGitSSH(t, filepath.Join(e.WorkDir, "git"))
+	for name, key := range map[string]string{"key": server.Key, "other": testenv.SSHKey(t)} {
+		if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.Setenv("GITSSH", server.URL)
 }

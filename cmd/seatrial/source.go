@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os/exec"
 	"slices"
 	"strings"
@@ -157,9 +158,14 @@ func (p *plan) stageContexts(have []string) error {
 	return nil
 }
 
-// sshFor is what --ssh says, or the agent for a context that is fetched by SSH.
-func sshFor(values []string, context, agent string) []string {
-	if remote, err := gitutil.ParseURL(context); err == nil && remote.Scheme == gitutil.SSHProtocol && len(values) == 0 && agent != "" {
+// sshFor is what --ssh says, or the agent for contexts that are fetched by SSH.
+func (p *plan) sshFor(values []string, agent string) []string {
+	bySSH := func(context string) bool {
+		remote, err := gitutil.ParseURL(context)
+		return err == nil && remote.Scheme == gitutil.SSHProtocol
+	}
+	contexts := append(slices.Collect(maps.Values(p.build.NamedContexts)), p.build.Context)
+	if len(values) == 0 && agent != "" && slices.ContainsFunc(contexts, bySSH) {
 		return []string{"default"}
 	}
 	return values
