@@ -14,7 +14,7 @@ import (
 // as "frontend.lint", "frontend.outline" or "frontend.targets", and returns what it
 // answers: "result.json", and for most "result.txt" and "version". A request that
 // there is not is BuildKit's errdefs.UnsupportedSubrequestError; an error about the
-// Dockerfile carries its lines.
+// Dockerfile carries its lines. A frontend image that opt allows is asked itself.
 func Call(ctx context.Context, c *client.Client, opt Options, request string) (map[string][]byte, error) {
 	in, err := newInputs(opt)
 	if err != nil {
@@ -22,9 +22,16 @@ func Call(ctx context.Context, c *client.Client, opt Options, request string) (m
 	}
 	in.attrs["requestid"] = request
 	var answer map[string][]byte
-	err = look(ctx, c, opt, in, func(ctx context.Context, g gateway.Client, _ *session.Session) error {
-		cv, err := openDockerfile(ctx, g, opt)
+	err = look(ctx, c, opt, in, func(ctx context.Context, g gateway.Client, _ *session.Session, b *bases) error {
+		cv, err := openConversion(ctx, g)
 		if err != nil {
+			return err
+		}
+		if _, err := cv.chooseFrontend(ctx, g, opt.AllowFrontends, b); err != nil {
+			return err
+		}
+		if cv.foreign != nil {
+			answer, err = cv.foreign.call(ctx, request)
 			return err
 		}
 		res, ok, err := cv.subrequest(ctx)
@@ -42,7 +49,7 @@ func Call(ctx context.Context, c *client.Client, opt Options, request string) (m
 
 // look opens a build that only looks at the Dockerfile: nothing comes of it, and
 // the daemon's history does not show it. The error of f is returned as it is.
-func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func(context.Context, gateway.Client, *session.Session) error) error {
+func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func(context.Context, gateway.Client, *session.Session, *bases) error) error {
 	b := newBases()
 	unused := func(context.Context, map[string]string) error { return nil } // nothing is exported
 	sess, closeSession, err := startSession(ctx, c, in, opt, Gear{}, b, unused)
@@ -62,7 +69,7 @@ func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func
 		}
 		g, err := withInputs(ctx, b.client(g), in)
 		if err == nil {
-			err = f(ctx, g, sess)
+			err = f(ctx, g, sess, b)
 		}
 		own = err
 		return gateway.NewResult(), own
@@ -72,18 +79,4 @@ func look(ctx context.Context, c *client.Client, opt Options, in *inputs, f func
 		return own // the daemon's rendering of it has lost its type
 	}
 	return err
-}
-
-// openDockerfile opens a conversion by our own converter. A Dockerfile that a
-// frontend image converts is an error, even if opt allows that image.
-func openDockerfile(ctx context.Context, g gateway.Client, opt Options) (*conversion, error) {
-	cv, err := openConversion(ctx, g)
-	if err != nil {
-		return nil, err
-	}
-	syn, err := cv.checkSyntax(opt.AllowFrontends)
-	if err == nil && syn.Frontend != "" {
-		err = syn.locate(fmt.Errorf("looking at the Dockerfile: frontend image %s can only be built with, not asked", syn.Asked), sourceInfo(cv.src.SourceMap))
-	}
-	return cv, err
 }

@@ -17,7 +17,13 @@ import (
 
 // Inspection is what can be known of a build without building anything.
 type Inspection struct {
-	// Lint is what BuildKit's linter says of the whole Dockerfile.
+	// Frontend is the image that converts the Dockerfile, with its digest; "" for
+	// the built-in converter. Nothing is known then of what is missing: it would have
+	// to convert, and may run steps to do so.
+	Frontend string
+	// Unlinted is why Frontend did not lint; nil if it did.
+	Unlinted error
+	// Lint is what BuildKit's linter, or Frontend, says of the whole Dockerfile.
 	Lint *lint.LintResults
 	// Missing is what the build needs and would not get.
 	Missing []Missing
@@ -51,11 +57,17 @@ func Check(ctx context.Context, c *client.Client, opt Options, stages func(have 
 		out.Workers = append(out.Workers, w.Platforms...)
 	}
 	n := &needs{opt: opt, workers: out.Workers, absent: map[string]error{}}
-	err = look(ctx, c, opt, in, func(ctx context.Context, g gateway.Client, sess *session.Session) error {
+	err = look(ctx, c, opt, in, func(ctx context.Context, g gateway.Client, sess *session.Session, b *bases) error {
 		n.caps = g.BuildOpts().LLBCaps
-		cv, err := openDockerfile(ctx, &lenient{Client: g, absent: n.absent}, opt)
+		cv, err := openConversion(ctx, &lenient{Client: g, absent: n.absent})
 		if err != nil {
 			return err
+		}
+		if _, err := cv.chooseFrontend(ctx, g, opt.AllowFrontends, b); err != nil {
+			return err
+		}
+		if cv.foreign != nil {
+			return out.ask(ctx, cv, stages)
 		}
 		if err := out.inspect(ctx, cv, n, stages); err != nil {
 			return err

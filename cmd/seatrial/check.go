@@ -66,6 +66,8 @@ type checker struct {
 	mu     sync.Mutex
 	found  []finding
 	looked []string // at what
+
+	foreignSyntax bool // a frontend image converts the Dockerfile
 }
 
 // add takes a finding, once: several builders may have the same to say.
@@ -102,6 +104,10 @@ func (k *checker) source() []string {
 	if src == nil {
 		return nil
 	}
+	if syntax, err := src.Syntax(k.plan.build); err == nil && syntax.Frontend != "" {
+		k.foreignSyntax = true // whatever it is, the frontend image knows
+		return nil
+	}
 	have, err := src.Stages()
 	if err != nil {
 		k.add(findingOf("dockerfile", &buildError{err: err}))
@@ -127,7 +133,7 @@ func (k *checker) builders(ctx context.Context, have []string) error {
 	case err != nil:
 		return err
 	}
-	if err != nil || have == nil && p.build.Source != nil {
+	if err != nil || have == nil && p.build.Source != nil && !k.foreignSyntax {
 		_, _ = k.stages(have) // this much can be known without
 		return nil
 	}

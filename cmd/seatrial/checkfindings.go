@@ -81,6 +81,7 @@ func (k *checker) mayPush(ctx context.Context, repo name.Repository) error {
 
 // inspected turns what was found out about the build into findings.
 func (k *checker) inspected(ins *llb.Inspection) {
+	k.foreign(ins)
 	for _, w := range ins.Lint.Warnings {
 		k.add(finding{
 			rule: w.RuleName, message: w.Detail, fix: lintFixes[w.RuleName], url: w.URL,
@@ -107,6 +108,19 @@ func (k *checker) inspected(ins *llb.Inspection) {
 		}
 	}
 	k.commands(ins)
+}
+
+// foreign tells what was not looked at because a frontend image converts the
+// Dockerfile.
+func (k *checker) foreign(ins *llb.Inspection) {
+	if ins.Frontend == "" {
+		return
+	}
+	k.add(finding{rule: "syntax", message: "base images, secrets and entitlements were not looked at: the frontend image " + ins.Frontend + " alone knows them, and when it builds",
+		fix: "a run says what is missing when it comes to it"})
+	if ins.Unlinted != nil {
+		k.add(finding{rule: "syntax", message: "the Dockerfile was not linted: " + message(ins.Unlinted), fix: strings.Join(buildHints(&buildError{err: ins.Unlinted}), "\n")})
+	}
 }
 
 func lintSource(found *lint.LintResults, at *pb.Location) *errdefs.Source {

@@ -126,6 +126,8 @@ func buildHints(err *buildError) []string {
 		return []string{`the builder's configuration forbids this frontend image: see [frontend."gateway.v0"] in its buildkitd.toml`}
 	case strings.Contains(text, "unsupported frontend capability moby.buildkit.frontend.contexts"):
 		return []string{"this frontend image knows no named contexts: leave out --build-context"}
+	case strings.Contains(text, "unsupported frontend capability moby.buildkit.frontend.subrequests"), strings.Contains(text, "unsupported request frontend."):
+		return []string{"this frontend image can only be built with: it does not answer what --call and check ask"}
 	case strings.Contains(text, "denied by policy"):
 		return []string{"the source policy (--source-policy-file, EXPERIMENTAL_BUILDKIT_SOURCE_POLICY) says so"}
 	case strings.Contains(text, "401 Unauthorized"), strings.Contains(text, "authorization failed"), strings.Contains(text, "insufficient_scope"):

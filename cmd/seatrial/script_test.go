@@ -37,7 +37,7 @@ var kinds = []testenv.Kind{testenv.Root, testenv.Rootless}
 // is there under its own name, $REGISTRY and $OTHER are registries, the latter an
 // old one without a referrers API, $FRONTENDS is one that all share, $WEB serves the
 // directory web, $GIT the repositories in the directory git, $GITSSH the same by SSH for
-// whoever has the file key (the file other is a key too), $BUILDCTL is BuildKit's
+// whoever has the file key (the file stranger is a key too), $BUILDCTL is BuildKit's
 // own client, and BUILDKIT_HOST is set. setUpRegistries has more registries.
 func TestScripts(t *testing.T) {
 	frontends := testenv.StartRegistry(t, testenv.RegistryOptions{})
@@ -173,7 +173,7 @@ func resolve(fatalf func(string, ...any), reference string) string {
 // setUpSSH serves the scripts' repositories by SSH.
 func setUpSSH(e *testscript.Env, t testing.TB) {
 	server := testenv.ServeGitSSH(t, filepath.Join(e.WorkDir, "git"))
-	for name, key := range map[string]string{"key": server.Key, "other": testenv.SSHKey(t)} {
+	for name, key := range map[string]string{"key": server.Key, "stranger": testenv.SSHKey(t)} {
 		if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(key), 0o600); err != nil {
 			t.Fatal(err)
 		}
