@@ -26,6 +26,7 @@ type inputs struct {
 	src    *Source           // nil if the Dockerfile is remote
 	dir    string            // what keeps contexts of different projects apart
 	hidden string            // what is no part of any context
+	large  func(Transfer)    // Options.Large
 
 	mu      sync.Mutex    // of offers, too
 	failure error         // the first file that could not be sent
@@ -37,7 +38,7 @@ type inputs struct {
 func newInputs(opt Options) (*inputs, error) {
 	in := &inputs{
 		attrs: opt.attrs(), offers: map[string]*offer{}, stores: map[string]content.Store{},
-		stages: map[string]string{}, gits: map[string]string{}, src: opt.Source, hidden: opt.Hidden, failed: make(chan struct{}),
+		stages: map[string]string{}, gits: map[string]string{}, src: opt.Source, hidden: opt.Hidden, large: opt.Large, failed: make(chan struct{}),
 	}
 	if err := in.main(opt); err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func (in *inputs) offer(local string, files fsutil.FS, excludes []string, own fu
 		return // the same, for another build
 	}
 	in.offers[local] = &offer{
-		FS: files, name: local, excludes: excludes, own: own, failed: in.fail,
+		FS: files, name: local, excludes: excludes, own: own, failed: in.fail, large: in.large,
 		files: map[string]version{}, sent: map[string]int64{}, special: map[string]bool{},
 	}
 }

@@ -43,10 +43,12 @@ type offer struct {
 	excludes []string            // what the ignore file keeps at home
 	own      func(*fstypes.Stat) // sets the owner
 	failed   func(error)         // is told what ends the transfer
+	large    func(Transfer)      // is told of a large one; nil: nobody is
 
 	mu      sync.Mutex
 	files   map[string]version // regular files by path, as they were listed
 	sent    map[string]int64   // bytes by top directory
+	total   int64              // bytes
 	special map[string]bool    // left out: neither file, directory nor link
 }
 

@@ -111,6 +111,9 @@ type Options struct {
 	SourcePolicy *policypb.Policy
 	// ExportAttrs go to BuildKit's image exporter as they are.
 	ExportAttrs map[string]string
+	// Large is told once of each context on this machine of which LargeContext bytes
+	// have been sent, while more may follow. Default: nobody is told.
+	Large func(Transfer)
 	// Redact is given every piece of output of a step before anyone sees
 	// it, and returns what may be seen. Default: all of it.
 	Redact func([]byte) []byte

@@ -58,11 +58,20 @@ func (o *offer) transfer() Transfer {
 	return t
 }
 
+// LargeContext is how many bytes of a context are worth a word while they are sent.
+const LargeContext = 100 << 20
+
 // count notes n bytes of a file that were sent.
 func (o *offer) count(path string, n int) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	before := o.total
+	o.total += int64(n)
 	o.sent[top(path)] += int64(n)
+	crossed := before < LargeContext && o.total >= LargeContext
+	o.mu.Unlock()
+	if crossed && o.large != nil {
+		o.large(o.transfer())
+	}
 }
 
 func top(path string) string {

@@ -25,10 +25,7 @@ const (
 // warnOfContexts says what was left out of contexts, and which are large.
 func warnOfContexts(w io.Writer, transfers []llb.Transfer) {
 	for _, t := range transfers {
-		name := "the build context"
-		if named, ok := strings.CutPrefix(t.Name, "context-"); ok {
-			name = fmt.Sprintf("build context %q", named)
-		}
+		name := contextTitle(t)
 		if len(t.LeftOut) > 0 {
 			fmt.Fprintf(w, "warning: left out of %s, being neither file, directory nor link: %s\n", name, some(t.LeftOut))
 		}
@@ -41,6 +38,19 @@ func warnOfContexts(w io.Writer, transfers []llb.Transfer) {
 				name, t.Files, sharesOf(t.Listed, func(n int64) string { return plural(int(n), "file") }))
 		}
 	}
+}
+
+func contextTitle(t llb.Transfer) string {
+	if named, ok := strings.CutPrefix(t.Name, "context-"); ok {
+		return fmt.Sprintf("build context %q", named)
+	}
+	return "the build context"
+}
+
+// largeHint is what to say of a context while it is sent.
+func largeHint(t llb.Transfer) string {
+	return fmt.Sprintf("[hint] %s of %s sent so far, most of it in %s: does the build need it? .dockerignore keeps files here",
+		units.BytesSize(float64(t.Bytes)), contextTitle(t), sharesOf(t.Sent, func(n int64) string { return units.BytesSize(float64(n)) }))
 }
 
 // sharesOf are the largest of shares, those that matter.

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/llb"
 )
 
@@ -33,5 +36,21 @@ func TestWarnOfContexts(t *testing.T) {
 				t.Errorf("warning = %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// TestLargeContextIsToldWhileItIsSent has the hint come before the build goes on.
+func TestLargeContextIsToldWhileItIsSent(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
+	project := testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN --mount=target=/context test -e /context/data/disk.img\n", "data/disk.img", "")
+	if err := os.Truncate(filepath.Join(project, "data", "disk.img"), llb.LargeContext+1); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, w.env(), "build", "--progress", "plain", project)
+	c.exits(0)
+	c.says(`[hint] 100MiB of the build context sent so far, most of it in "data" (100MiB): does the build need it?`)
+	hint, step := strings.Index(c.stderr(), "[hint]"), strings.Index(c.stderr(), "RUN --mount")
+	if hint > step {
+		t.Errorf("the hint comes after the context was sent:\n%s", c.stderr())
 	}
 }

@@ -96,6 +96,7 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 	p.lendKeys(ctx)
 	build := p.build
 	build.Status = display.send
+	build.Large = func(t llb.Transfer) { display.step(largeHint(t))(nil) }
 	if dir, err := os.UserCacheDir(); err == nil {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
