@@ -42,17 +42,38 @@ func (s *Suite) attemptStructure(ctx context.Context, t *llb.Trial, r *run) erro
 			return nil
 		}
 	}
-	results, err := tryStructure(ctx, t, r.image, cfg)
+	target, err := structureOf(ctx, t, r.image, cfg)
 	if err != nil {
 		return err
+	}
+	timed, cancel := s.timed(ctx, r)
+	defer cancel()
+	results := structure.Run(timed, cfg, target)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	tr.took = time.Since(tr.started)
 	tr.report = structureReport(cfg.Name, results)
 	if failed, total := tr.failedCases(); failed > 0 {
+		tr.timedOut = timed.Err() != nil
 		return &StructureError{Failed: failed, Total: total}
 	}
 	t.Remember(mark)
 	return nil
+}
+
+// errOvertime is why what a test does itself is ended.
+var errOvertime = errors.New("the time limit is over")
+
+// timed ends with the time of a run, which begins now.
+func (s *Suite) timed(ctx context.Context, r *run) (context.Context, context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left, limited := s.left(r)
+	if !limited {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, left, errOvertime)
 }
 
 // StructureError says that structure tests failed.
@@ -60,10 +81,10 @@ type StructureError struct{ Failed, Total int }
 
 func (e *StructureError) Error() string { return fmt.Sprintf("%d failed of %d", e.Failed, e.Total) }
 
-// tryStructure runs structure tests on the image for one platform. Its error is that
-// of the image's own build, or an *UnexecutableError if there are commands that the
-// builder cannot run; that tests failed is no error.
-func tryStructure(ctx context.Context, t *llb.Trial, image *llb.Stage, cfg *structure.Config) ([]structure.Result, error) {
+// structureOf is the image for one platform, built, for structure tests. Its error is
+// that of the image's own build, or an *UnexecutableError if there are commands that
+// the builder cannot run.
+func structureOf(ctx context.Context, t *llb.Trial, image *llb.Stage, cfg *structure.Config) (*structureTarget, error) {
 	if len(cfg.Commands) > 0 {
 		if have := t.Platforms(); !slices.ContainsFunc(have, func(q ocispecs.Platform) bool { return platforms.NewMatcher(q).Match(image.Platform) }) {
 			return nil, &UnexecutableError{Test: cfg.Name, Platform: platforms.Format(image.Platform), Have: names(have)}
@@ -77,11 +98,7 @@ func tryStructure(ctx context.Context, t *llb.Trial, image *llb.Stage, cfg *stru
 	if err != nil {
 		return nil, err
 	}
-	results := structure.Run(ctx, cfg, &structureTarget{Files: filesOf(root), trial: t, image: image, root: root})
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	return results, nil
+	return &structureTarget{Files: filesOf(root), trial: t, image: image, root: root}, nil
 }
 
 // structureTarget is an image, as structure tests look at it.

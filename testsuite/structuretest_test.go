@@ -27,8 +27,11 @@ func (b *builder) tryFile(t *testing.T, dockerfile, file string) ([]string, []st
 	_, err = llb.Solve(context.Background(), b.client, llb.Options{
 		Context:       testenv.Dir(t, "Dockerfile", dockerfile),
 		NamedContexts: map[string]string{"busybox": "docker-image://" + b.image},
-	}, llb.Phases{Try: func(ctx context.Context, trial *llb.Trial) (err error) {
-		results, err = tryStructure(ctx, trial, trial.Images[0], cfg)
+	}, llb.Phases{Try: func(ctx context.Context, trial *llb.Trial) error {
+		target, err := structureOf(ctx, trial, trial.Images[0], cfg)
+		if err == nil {
+			results = structure.Run(ctx, cfg, target)
+		}
 		return err
 	}})
 	if err != nil {

@@ -18,9 +18,8 @@ func TestEveryFlagIsAKey(t *testing.T) {
 		"config",                          // the file itself
 		"test", "test-stage", "test-file", // tests
 		"untested", "push", // a decision of whoever runs it
-		"insecure-builder", "dry-run", "shell-on-failure", "verify-push", "attest-tests", "sign", // likewise
+		"insecure-builder", "dry-run", "shell-on-failure", // likewise
 		"fulcio-url", "rekor-url", "tsa-url", "signing-config", // of whoever signs
-		"forward", // what runs beside it
 		// Of whoever pushes, from where they are.
 		"registry-user", "registry-password-stdin", "registry-password-file", "pull-user", "pull-password-file",
 		"registry-ca", "registry-certs", "insecure-registry",

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"go.yaml.in/yaml/v3"
@@ -19,14 +20,16 @@ import (
 	"github.com/seatrial/seatrial/testsuite"
 )
 
+const configName = "config"
+
 func configCommand(std Streams) *cli.Command {
 	return &cli.Command{
-		Name: "config", Usage: "print what a run would do, and where each value comes from", ArgsUsage: contextUsage,
+		Name: configName, Usage: "print what a run would do, and where each value comes from", ArgsUsage: contextUsage,
 		Description: "Takes the flags of check, reads seatrial.yaml and the Dockerfile, asks no builder and\n" +
 			"no registry, and prints the settings as seatrial.yaml has them. Values of secrets are\n" +
 			"not shown, nor those of variables whose names look like secrets.",
 		Flags: slices.Concat(destinationFlags("that a run would push to", "is left out: nothing is pushed"), buildFlags(), imageFlags(), testFlags(),
-			[]cli.Flag{boolFlag(catTest, "untested", "no tests are needed")}, builderFlags(), []cli.Flag{
+			[]cli.Flag{boolFlag(catTest, "untested", "no tests are needed"), signFlag()}, builderFlags(), []cli.Flag{
 				&cli.StringFlag{Category: catOutput, Name: "format", Usage: "`FORMAT` of the settings: yaml or json", Value: "yaml", EnvVars: env("format")},
 			}, slices.DeleteFunc(outputFlags(), func(f cli.Flag) bool { return !slices.Contains(reportFlags, f.Names()[0]) })),
 		Action: func(c *cli.Context) error { return printConfig(c, std.Out) },
@@ -97,7 +100,7 @@ func (p *plan) settings(c *cli.Context) ([]setting, error) {
 			out = append(out, s)
 		}
 	}
-	tests, err := p.shownTests(c)
+	tests, err := p.shownTests()
 	return append(out, tests...), err
 }
 
@@ -135,10 +138,10 @@ func shown(flag, value string) string {
 	if secret {
 		return name + "=" + mask
 	}
-	// What caches take has credentials in some of its fields.
+	// What caches take has credentials in some of its fields; elsewhere a key is a file.
 	fields := strings.Split(value, ",")
 	for i, field := range fields {
-		if key, _, ok := strings.Cut(field, "="); ok && flag != "ssh" && secretName.MatchString(key) {
+		if key, _, ok := strings.Cut(field, "="); ok && flag != "ssh" && flag != "sign" && secretName.MatchString(key) {
 			fields[i] = key + "=" + mask
 		}
 	}
@@ -146,11 +149,10 @@ func shown(flag, value string) string {
 }
 
 // shownTests are the tests, those that a stage's name makes too.
-func (p *plan) shownTests(c *cli.Context) ([]setting, error) {
+func (p *plan) shownTests() ([]setting, error) {
 	if p.suite == nil {
 		return nil, nil
 	}
-	kind := p.testsFrom(c)
 	if src := p.build.Source; src != nil {
 		have, err := src.Stages()
 		if err != nil {
@@ -161,22 +163,25 @@ func (p *plan) shownTests(c *cli.Context) ([]setting, error) {
 		}
 	}
 	var out []setting
+	detected := len(p.suite.Tests) - len(p.declared) // they come first
 	for i, t := range p.suite.Tests {
-		from := kind
-		if i < len(p.project.tests) {
-			from = p.project.at(p.project.tests[i])
+		from := declared{from: origin{Kind: "detection"}}
+		if i >= detected {
+			from = p.declared[i-detected]
 		}
-		out = append(out, setting{Key: "tests", Value: t, From: from, list: true})
+		s := setting{Key: "tests", Value: t, From: from.from, list: true}
+		if from.file != "" {
+			s.Value = fileTest{t.Name, from.file, t.Reports, t.Timeout, t.Retries}
+		}
+		out = append(out, s)
 	}
 	return out, nil
 }
 
-// testsFrom is where tests come from that are not the file's.
-func (p *plan) testsFrom(c *cli.Context) origin {
-	for _, flag := range []string{"test", "test-stage"} {
-		if c.IsSet(flag) {
-			return p.project.given[flag]
-		}
-	}
-	return origin{Kind: "detection"}
+// fileTest is what is shown of a test whose file says what it does.
+type fileTest struct {
+	Name, File string
+	Reports    []string
+	Timeout    time.Duration
+	Retries    int
 }

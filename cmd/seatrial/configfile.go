@@ -30,9 +30,6 @@ type project struct {
 	given   map[string]origin // flags that the file cannot set any more
 	applied []config.Setting
 	stages  map[string]config.Pos // that the file names
-	tests   []config.Pos          // of the suite's tests, if they are the file's
-	// testFiles are those of its tests that files have.
-	testFiles []config.Declared
 }
 
 // loadProject reads the file and gives its values to the flags that neither the command

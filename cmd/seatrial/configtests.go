@@ -2,11 +2,48 @@ package main
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/seatrial/seatrial/testsuite/compose"
+	"github.com/seatrial/seatrial/cmd/internal/config"
+	"github.com/seatrial/seatrial/testsuite"
 )
+
+// declared is where a test of the suite comes from, and what it gets from there.
+type declared struct {
+	from origin
+	file string     // that says what the test does; "" if it does so itself
+	pos  config.Pos // where seatrial.yaml names the file; zero if it does not
+}
+
+// declare adds a test to the suite, which tests of files are completed in later: they
+// want to know the image's names.
+func (p *plan) declare(t testsuite.Test, d declared) {
+	if d.file != "" {
+		t.Start = &testsuite.Start{}
+	}
+	p.suite.Tests = append(p.suite.Tests, t)
+	p.declared = append(p.declared, d)
+}
+
+// commandTests are those that the command line or the environment names.
+func (p *plan) commandTests(c *cli.Context) error {
+	given := p.project.given
+	for _, stage := range c.StringSlice("test-stage") {
+		p.declare(testsuite.Test{Stage: stage}, declared{from: given["test-stage"]})
+	}
+	for _, cmd := range c.StringSlice("test") {
+		if strings.TrimSpace(cmd) == "" {
+			return usagef("", "--test is empty")
+		}
+		p.declare(testsuite.Test{Command: cmd}, declared{from: given["test"]})
+	}
+	for _, file := range c.StringSlice("test-file") {
+		p.declare(testsuite.Test{}, declared{from: given["test-file"], file: file})
+	}
+	return nil
+}
 
 // fileTests are the tests of the file, unless the command line or the environment
 // names others.
@@ -20,32 +57,8 @@ func (p *plan) fileTests() error {
 		return fileError(err)
 	}
 	for _, t := range list {
-		if t.File != "" { // what it may be is known when the image has names
-			pr.testFiles = append(pr.testFiles, t)
-			continue
-		}
-		p.suite.Tests = append(p.suite.Tests, t.Test)
-		pr.tests = append(pr.tests, t.Pos)
+		p.declare(t.Test, declared{from: pr.at(t.Pos), file: t.File, pos: t.FilePos})
 	}
 	maps.Copy(pr.stages, pr.file.Stages(pr.lookup))
-	return nil
-}
-
-// declaredFiles adds the tests of the files that the file names, with what it says of them.
-func (p *plan) declaredFiles(c *cli.Context, opt compose.Options) error {
-	for _, t := range p.project.testFiles {
-		before := len(p.suite.Tests)
-		if err := p.testFile(c, t.File, opt); err != nil {
-			return err
-		}
-		for i := range p.suite.Tests[before:] {
-			added := &p.suite.Tests[before+i]
-			if t.Name != "" {
-				added.Name = t.Name
-			}
-			added.Reports, added.Timeout, added.Retries = t.Reports, t.Timeout, t.Retries
-			p.project.tests = append(p.project.tests, t.Pos)
-		}
-	}
 	return nil
 }

@@ -57,7 +57,8 @@ type plan struct {
 	dryRun      bool         // nothing is moved
 	console     *console     // for a shell where something fails; nil: none
 	access      *access
-	found       bool // the suite's tests are files that were found, not named
+	declared    []declared // where the suite's tests come from, one by one
+	found       bool       // the suite's tests are files that were found, not named
 	warned      []finding
 	attestTests bool         // the result of the tests goes into the image's index
 	signer      bundleSigner // of the result; nil: it is not signed

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"os"
@@ -19,35 +20,41 @@ import (
 	"github.com/seatrial/seatrial/testsuite/structure"
 )
 
-// testFiles reads the files that are tests: those named, or, if no test is named at
-// all, those beside the Dockerfile. The names of the image must be known.
+// testFiles reads the files that are tests: those that were declared, or, if no test is
+// declared at all, those beside the Dockerfile. The names of the image must be known.
 func (p *plan) testFiles(c *cli.Context) error {
 	if p.suite == nil {
 		return nil
 	}
-	files := c.StringSlice("test-file")
-	if len(files)+len(p.suite.Tests)+len(p.project.testFiles) == 0 {
+	if len(p.suite.Tests) == 0 {
 		found, err := p.findTestFiles()
 		if err != nil {
 			return err
 		}
-		files, p.found = found, len(found) > 0
+		for _, file := range found {
+			p.declare(testsuite.Test{}, declared{from: origin{Kind: "detection"}, file: file})
+		}
+		p.found = len(found) > 0
 	}
-	if len(files)+len(p.project.testFiles) == 0 {
+	if !slices.ContainsFunc(p.declared, func(d declared) bool { return d.file != "" }) {
 		return nil
 	}
 	opt := p.composeOptions(c)
-	if err := p.declaredFiles(c, opt); err != nil {
-		return err
-	}
-	for _, file := range files {
-		err := p.testFile(c, file, opt)
+	tests, from := p.suite.Tests, p.declared
+	p.suite.Tests, p.declared = nil, nil
+	for i, t := range tests {
+		if from[i].file == "" {
+			p.declare(t, from[i])
+			continue
+		}
+		err := p.testFile(c, t, from[i], opt)
 		if err != nil && p.mode != modeCheck {
 			return err
 		}
 		if err != nil { // what else there is to find is not kept back
 			p.warned = append(p.warned, findingOf("tests", err))
-			p.suite.Tests = append(p.suite.Tests, testsuite.Test{Name: file, Start: &testsuite.Start{}})
+			t.Name = cmp.Or(t.Name, from[i].file)
+			p.declare(t, from[i])
 		}
 	}
 	p.warnOfHooks()
@@ -57,13 +64,27 @@ func (p *plan) testFiles(c *cli.Context) error {
 	return nil
 }
 
-// testFile adds the tests of a file, told by its content.
-func (p *plan) testFile(c *cli.Context, file string, opt compose.Options) error {
-	data, err := os.ReadFile(file)
-	if err == nil && structure.Detect(data) {
-		return p.structureFile(file, data)
+// testFile adds the tests of a file, told by its content, with what was declared of them.
+func (p *plan) testFile(c *cli.Context, t testsuite.Test, from declared, opt compose.Options) error {
+	data, err := os.ReadFile(from.file)
+	switch {
+	case err != nil && from.pos.Line > 0:
+		return fileError(p.project.file.Error(from.pos, "paths are looked for from where seatrial.yaml lies", err.Error()))
+	case err == nil && structure.Detect(data):
+		err = p.structureFile(from.file, data)
+	default:
+		err = p.composeFile(c, from.file, opt) // which says what is wrong with any other
 	}
-	return p.composeFile(c, file, opt) // which says what is wrong with any other
+	if err != nil {
+		return err
+	}
+	for i := len(p.declared); i < len(p.suite.Tests); i++ {
+		own := &p.suite.Tests[i]
+		own.Name, own.Timeout, own.Retries = cmp.Or(t.Name, own.Name), cmp.Or(t.Timeout, own.Timeout), cmp.Or(t.Retries, own.Retries)
+		own.Reports = append(own.Reports, t.Reports...)
+		p.declared = append(p.declared, from)
+	}
+	return nil
 }
 
 func (p *plan) structureFile(file string, data []byte) error {

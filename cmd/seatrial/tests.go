@@ -23,14 +23,8 @@ func (p *plan) tests(c *cli.Context) error {
 	if err := p.testPlatforms(c.StringSlice("test-platform")); err != nil {
 		return err
 	}
-	for _, stage := range c.StringSlice("test-stage") {
-		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Stage: stage})
-	}
-	for _, cmd := range c.StringSlice("test") {
-		if strings.TrimSpace(cmd) == "" {
-			return usagef("", "--test is empty")
-		}
-		p.suite.Tests = append(p.suite.Tests, testsuite.Test{Command: cmd})
+	if err := p.commandTests(c); err != nil {
+		return err
 	}
 	if err := p.fileTests(); err != nil || p.mode == modeCheck {
 		return err

@@ -38,7 +38,7 @@ func (w *watching) look(c *cli.Context, p *plan) error {
 			files = append(files, filepath.Join(dir, name))
 		}
 	}
-	files = append(files, c.StringSlice("test-file")...)
+	files = append(files, c.StringSlice("test-file")...) // whether they can be read or not
 	set := filewatch.Set{Trees: []filewatch.Tree{{Dir: dir, Ignore: w.ignore}}, Files: files, Hidden: []string{defaultReportDir}}
 	for _, flag := range []string{"report-dir", "result-file", "metadata-file", "iidfile", "junit"} {
 		set.Hidden = append(set.Hidden, c.String(flag))
@@ -62,6 +62,9 @@ func (p *plan) watched(set *filewatch.Set) {
 			}
 			set.Trees = append(set.Trees, tree)
 		}
+	}
+	for _, d := range p.declared {
+		set.Files = append(set.Files, d.file)
 	}
 	for _, o := range p.outputs.files {
 		set.Hidden = append(set.Hidden, o.dest)

@@ -107,6 +107,8 @@ build:
   outputs: [out, "-"]
   target: ${NONE}
 builder: {tlsdir: /etc/certs}
+push: {attest-tests: false, sign: key=keys/cosign.key}
+testing: {forwards: [db=localhost:1, db=localhost:2]}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +130,7 @@ builder: {tlsdir: /etc/certs}
 		"secret":        "id=token,env=TOKEN id=key,src=sub/key", "ssh": "default deploy=sub/id_ed25519",
 		"cache-to": "type=local,dest=sub/.cache type=registry,ref=r/cache", "output": "sub/out -",
 		"target": "", "tlsdir": "/etc/certs",
+		"attest-tests": "false", "sign": "key=sub/keys/cosign.key", "forward": "db=localhost:1 db=localhost:2",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Settings() (-want +got):\n%s", diff)
@@ -186,11 +189,33 @@ tests:
 	}
 }
 
+// TestFiles has the tests of files be called as seatrial.yaml names these, and be found
+// from where seatrial runs.
+func TestFiles(t *testing.T) {
+	f, err := Load("sub/seatrial.yaml", []byte("tests:\n  - file: [a.yaml, 'b-${TAG}.json']\n    retries: 2\n  - {name: all, file: /c.yaml}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.Suite(variables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Declared{
+		{Test: testsuite.Test{Name: "a.yaml", Retries: 2}, File: "sub/a.yaml", FilePos: Pos{2, 12}, Pos: Pos{2, 5}},
+		{Test: testsuite.Test{Name: "b-1.2.json", Retries: 2}, File: "sub/b-1.2.json", FilePos: Pos{2, 20}, Pos: Pos{2, 5}},
+		{Test: testsuite.Test{Name: "all"}, File: "/c.yaml", FilePos: Pos{4, 23}, Pos: Pos{4, 5}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Suite() (-want +got):\n%s", diff)
+	}
+}
+
 // TestVariablesAreCheckedAsWell has values that only their variables make wrong.
 func TestVariablesAreCheckedAsWell(t *testing.T) {
 	for _, test := range []struct{ in, want string }{
 		{"tests: [{run: a, timeout: '${TAG}'}]", `f:1:27: a duration, as 90s or 5m, is expected, not "1.2"`},
 		{"tests: [{run: a, network: '${TAG}'}]", `f:1:27: "1.2" is not one of default, none, host`},
+		{"tests: [{file: '${EMPTY}'}]", "f:1:16: the path of a file is expected, not an empty one"},
 		{"tests: [{run: a, user: '${NONE}'}]", "f:1:24: ${NONE} has no value: NONE is not set"},
 		{"services: {s: {image: a, ports: [70000]}}\ntests: [{run: a, services: [s]}]", "f:1:34: a port is a number from 1 to 65535"},
 	} {

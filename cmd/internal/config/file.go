@@ -16,6 +16,7 @@ type File struct {
 	Tests    []Test       `key:"tests" doc:"What is tried on the image before it is pushed."`
 	Services Map[Service] `key:"services" doc:"Containers that tests name in their services."`
 	Testing  Testing      `key:"testing" doc:"How all tests are run."`
+	Push     Push         `key:"push" doc:"What comes with the image to the registries, and how."`
 	Reports  Reports      `key:"reports" doc:"Where results are written to."`
 	Builder  Builder      `key:"builder" doc:"Who builds."`
 }
@@ -65,7 +66,15 @@ type Testing struct {
 	FailFast    Bool     `key:"fail-fast" flag:"fail-fast" doc:"Stop the other tests when one has failed."`
 	FailOnFlaky Bool     `key:"fail-on-flaky" flag:"fail-on-flaky" doc:"Take a test that passed on a retry for one that failed."`
 	NoCache     Bool     `key:"no-cache" flag:"no-test-cache" doc:"Run tests that passed on this image before, too."`
+	Forwards    List     `key:"forwards" flag:"forward" doc:"Services that run elsewhere, for every test: NAME=HOST:PORT, as the machine that seatrial runs on reaches them."`
 	Platforms   List     `key:"platforms" flag:"test-platform" doc:"Platforms of the image to test on; default: all that it is built for."`
+}
+
+// Push are options of the push, and of what is put beside the image.
+type Push struct {
+	Verify      Bool    `key:"verify" flag:"verify-push" doc:"Ask the registries for every blob and manifest of the image before tags move."`
+	AttestTests Bool    `key:"attest-tests" flag:"attest-tests" doc:"Put the names of the tests that passed into the image's index; default: true."`
+	Sign        SignKey `key:"sign" flag:"sign" doc:"Sign the result of the tests: key=FILE. The key's password is in COSIGN_PASSWORD."`
 }
 
 // Reports are files with results.

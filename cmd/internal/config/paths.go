@@ -4,10 +4,22 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Path is that of a file or directory. Paths are relative to the file that names them.
 type Path struct{ Text }
+
+// Paths are one, or a list of them.
+type Paths struct{ List }
+
+func (p *Paths) decode(d *decoder, n *yaml.Node) error {
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+		return d.errorf(posOf(n), "", "the path of a file is expected, not an empty list")
+	}
+	return p.List.decode(d, n)
+}
 
 // Stage is one of the Dockerfile.
 type Stage struct{ Text }
@@ -20,6 +32,9 @@ type Locations struct{ List }
 
 // SSH are agents and keys, which have paths.
 type SSH struct{ List }
+
+// SignKey is where a signature's key is: key=FILE.
+type SignKey struct{ Text }
 
 // Secrets are by id.
 type Secrets struct{ Map[Secret] }
@@ -76,6 +91,15 @@ func (s source) resolveLocation(v string) string {
 		}
 	}
 	return strings.Join(fields, ",")
+}
+
+// resolveKey is for key=PATH.
+func (s source) resolveKey(v string) string {
+	kind, path, ok := strings.Cut(v, "=")
+	if !ok {
+		return v
+	}
+	return kind + "=" + s.resolve(path)
 }
 
 // resolveSSH is for ID=PATH[,PATH].

@@ -51,6 +51,8 @@ var same = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[Path]():      reflect.TypeFor[Text](),
 	reflect.TypeFor[Stage]():     reflect.TypeFor[Text](),
 	reflect.TypeFor[Contexts]():  reflect.TypeFor[Pairs](),
+	reflect.TypeFor[Paths]():     reflect.TypeFor[List](),
+	reflect.TypeFor[SignKey]():   reflect.TypeFor[Text](),
 	reflect.TypeFor[Locations](): reflect.TypeFor[List](),
 	reflect.TypeFor[SSH]():       reflect.TypeFor[List](),
 }
@@ -94,6 +96,8 @@ var rules = map[reflect.Type][]schema{
 		{"if": not(hasAny("run", "args")), "then": not(hasAny("image", "workdir", "user", "network", "memory", "cpus", "shards"))},
 		{"if": not(hasAny("run", "args")), "then": schema{"properties": schema{"env": schema{"maxItems": 0, "maxProperties": 0}, "mounts": schema{"maxItems": 0}, "services": schema{"maxItems": 0}}}},
 		{"properties": schema{"args": schema{"minItems": 1}, "shards": schema{"not": schema{"const": 0}}}},
+		{"properties": schema{"file": schema{"minItems": 1, "items": schema{"minLength": 1}}}},
+		{"if": has("name"), "then": schema{"properties": schema{"file": schema{"maxItems": 1}}}},
 		nonEmpty("stage"), nonEmpty("file"),
 	},
 	reflect.TypeFor[Service](): {
@@ -241,7 +245,7 @@ func TestSchemaIsTheLoaders(t *testing.T) {
 
 // TestEveryKeyIsExplained looks at what an editor shows.
 func TestEveryKeyIsExplained(t *testing.T) {
-	for _, x := range []any{File{}, Build{}, Testing{}, Reports{}, Builder{}, Test{}, Mount{}, Service{}, Probe{}, Secret{}, Dependency{}} {
+	for _, x := range []any{File{}, Build{}, Testing{}, Push{}, Reports{}, Builder{}, Test{}, Mount{}, Service{}, Probe{}, Secret{}, Dependency{}} {
 		v := reflect.TypeOf(x)
 		for i := range v.NumField() {
 			if f := v.Field(i); f.Tag.Get("key") != "" && f.Tag.Get("doc") == "" {

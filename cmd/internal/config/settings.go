@@ -143,6 +143,10 @@ func (p *Path) setting(s *Setting, src source, lookup Lookup) error {
 	return p.mapped(s, src, lookup, src.resolve)
 }
 
+func (k *SignKey) setting(s *Setting, src source, lookup Lookup) error {
+	return k.mapped(s, src, lookup, src.resolveKey)
+}
+
 func (l *List) setting(s *Setting, src source, lookup Lookup) error {
 	return l.mapped(s, src, lookup, func(v string) string { return v })
 }

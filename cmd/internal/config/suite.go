@@ -9,8 +9,10 @@ import (
 // Declared is a test that the file declares.
 type Declared struct {
 	testsuite.Test
-	// File is a path, if what it has are the tests.
-	File string
+	// File is the path of a file that says what the test does, FilePos where that is
+	// named; "" if the test says so itself.
+	File    string
+	FilePos Pos
 	// Pos is where the test is declared.
 	Pos Pos
 }
@@ -22,7 +24,7 @@ func (f *File) Suite(lookup Lookup) ([]Declared, error) {
 	for i := range f.Tests {
 		t := &f.Tests[i]
 		x := &expander{source: f.source, lookup: lookup}
-		d := Declared{Pos: t.At, File: f.resolve(x.text(&t.File.Text)), Test: x.test(t)}
+		d := Declared{Pos: t.At, Test: x.test(t)}
 		list, err := f.servicesOf(t)
 		if err != nil {
 			return nil, err
@@ -30,12 +32,31 @@ func (f *File) Suite(lookup Lookup) ([]Declared, error) {
 		for _, s := range list {
 			d.Services = append(d.Services, x.service(s.name, s.Service))
 		}
+		if len(t.File.items) == 0 {
+			out = append(out, d)
+		}
+		for i := range t.File.items {
+			out = append(out, x.file(&t.File.items[i], d))
+		}
 		if x.err != nil {
 			return nil, x.err
 		}
-		out = append(out, d)
 	}
 	return out, nil
+}
+
+// file is d as the test that a file has. It is called as the file is here, so that its
+// name is the same wherever seatrial runs.
+func (x *expander) file(path *Text, d Declared) Declared {
+	name := x.text(path)
+	if d.Name == "" {
+		d.Name = name
+	}
+	d.File, d.FilePos = x.resolve(name), path.Pos
+	if name == "" {
+		x.keep(x.errorf(path.Pos, "", "the path of a file is expected, not an empty one"))
+	}
+	return d
 }
 
 // Stages are the places where the file names stages, by their names. Those of tests

@@ -13,7 +13,7 @@ type Test struct {
 	Name     Text         `key:"name" doc:"What the test is called in output and reports; default: the stage's name, the file's, or the command."`
 	Run      Plain        `key:"run" doc:"Command for the image's shell. Its variables are the shell's."`
 	Args     Args         `key:"args" doc:"Command that needs no shell."`
-	File     Path         `key:"file" doc:"Structure tests or a Compose test file."`
+	File     Paths        `key:"file" doc:"Structure tests or a Compose test file; several are one test each."`
 	Stage    Stage        `key:"stage" doc:"Stage of the Dockerfile: alone it is the test; with a command it is where that runs."`
 	Image    Text         `key:"image" doc:"Another image that the command runs in; default: the one that was built."`
 	Env      Pairs        `key:"env" doc:"Added to the image's environment; a name alone takes the value that seatrial has."`
@@ -40,20 +40,22 @@ func (t *Test) decode(d *decoder, n *yaml.Node) error {
 
 // check implements checked.
 func (t *Test) check(d *decoder) error {
-	command := t.Run.set() || t.Args.set()
+	command, files := t.Run.set() || t.Args.set(), len(t.File.items)
 	switch {
 	case t.Run.set() && t.Args.set():
 		return d.errorf(t.At, "", "a test has one of run and args")
-	case t.File.set() && (command || t.Stage.set()):
+	case files > 0 && (command || t.Stage.set()):
 		return d.errorf(t.At, "", "a test of a file has neither run, args nor stage")
 	case t.Args.set() && len(t.Args.list) == 0:
 		return d.errorf(t.Args.Pos, "", "args are empty")
-	case !command && !t.File.set() && !t.Stage.set():
+	case !command && files == 0 && !t.Stage.set():
 		return d.errorf(t.At, "say what it does: run, args, stage or file", "a test with neither command nor stage")
 	case t.Stage.set() && t.Image.set():
 		return d.errorf(t.At, "", "a command runs in one of stage and image")
+	case files > 1 && t.Name.set():
+		return d.errorf(t.Name.Pos, "make it a test for each file", "%d files are that many tests, and cannot have one name", files)
 	}
-	if t.File.fixed() && t.File.raw == "" && t.File.set() || t.Stage.fixed() && t.Stage.raw == "" && t.Stage.set() {
+	if slices.ContainsFunc(t.File.items, Text.empty) || t.Stage.empty() {
 		return d.errorf(t.At, "", "file and stage cannot be empty")
 	}
 	if t.Shards.set() && t.Shards.fixed() && t.Shards.raw == "0" {
@@ -91,20 +93,23 @@ func firstOf(n int, pos func() Pos) Pos {
 	return pos()
 }
 
-// title is what the test is called if nothing else is replaced.
-func (t *Test) title() string {
+// titles are what the tests that t stands for are called if nothing else is replaced.
+func (t *Test) titles() []string {
 	switch {
 	case t.Name.set():
-		return t.Name.raw
+		return []string{t.Name.raw}
 	case t.Run.set():
-		return strings.Join(strings.Fields(t.Run.text), " ")
+		return []string{strings.Join(strings.Fields(t.Run.text), " ")}
 	case t.Args.set():
-		return strings.Join(t.Args.strings(), " ")
+		return []string{strings.Join(t.Args.strings(), " ")}
 	case t.Stage.set():
-		return t.Stage.raw
-	default:
-		return t.File.raw
+		return []string{t.Stage.raw}
 	}
+	var out []string
+	for _, file := range t.File.items {
+		out = append(out, file.raw)
+	}
+	return out
 }
 
 // checkTests compares the tests.
@@ -112,14 +117,16 @@ func (f *File) checkTests() error {
 	seen := map[string]Pos{}
 	for i := range f.Tests {
 		t := &f.Tests[i]
-		name, at := t.title(), t.At
+		at := t.At
 		if t.Name.set() {
 			at = t.Name.Pos
 		}
-		if first, ok := seen[name]; ok {
-			return f.errorf(at, "give one of them another name", "two tests are called %q; the first is in line %d", name, first.Line)
+		for _, name := range t.titles() {
+			if first, ok := seen[name]; ok {
+				return f.errorf(at, "give one of them another name", "two tests are called %q; the first is in line %d", name, first.Line)
+			}
+			seen[name] = at
 		}
-		seen[name] = at
 		if _, err := f.servicesOf(t); err != nil {
 			return err
 		}

@@ -34,6 +34,9 @@ func (t *Text) set() bool { return t.Line > 0 }
 // fixed tells whether t has no variables, and can be judged as it is.
 func (t *Text) fixed() bool { return len(names(t.parts)) == 0 }
 
+// empty tells whether t is in the file, with nothing in it.
+func (t Text) empty() bool { return t.set() && t.fixed() && t.raw == "" }
+
 // Plain is a command, or a part of one: what is in it is for a shell, and so are its
 // variables.
 type Plain struct {
