@@ -222,7 +222,9 @@ func (f *fetch) file(ctx context.Context, from, to string) error {
 	}
 	out := &redactor{w: w, redact: f.redact}
 	err = read(ctx, f.tree, from, 0, out)
-	err = errors.Join(err, out.flush(), w.Close())
+	if werr := errors.Join(out.flush(), w.Close()); werr != nil {
+		err = errors.Join(err, &localError{werr})
+	}
 	if err != nil {
 		return fmt.Errorf("bringing back %q: %w", from, err)
 	}
@@ -237,7 +239,7 @@ func read(ctx context.Context, tree llb.Tree, name string, offset int, w io.Writ
 			return err
 		}
 		if _, err := w.Write(dt); err != nil {
-			return err
+			return &localError{err}
 		}
 		if len(dt) < fetchRange {
 			return nil

@@ -152,6 +152,9 @@ func (r *run) report(rec *llb.Record) Case {
 	}
 	if c.Status == Failed {
 		c.Reason = r.reason()
+		if list := r.full(); len(list) > 0 && list[0].Path != "" {
+			c.Reason += ": " + list[0].String() + " is full"
+		}
 	}
 	return c
 }

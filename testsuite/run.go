@@ -210,19 +210,20 @@ func (s *Suite) verdict(ctx context.Context, t *llb.Trial) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var failed []string
+	var full []Volume
 	var other error
 	for _, r := range s.runs {
 		switch {
 		case r.err == nil:
 		case r.done && isTestFailure(t, r.err):
-			failed = append(failed, r.title())
+			failed, full = append(failed, r.title()), append(full, r.full()...)
 		case other == nil:
 			other = r.err
 		}
 	}
 	switch {
 	case len(failed) > 0 && (other == nil || s.FailFast): // the others were told to stop
-		return &FailedError{Failed: failed, Total: len(s.runs)}
+		return &FailedError{Failed: failed, Total: len(s.runs), Full: full}
 	default:
 		return other
 	}

@@ -142,6 +142,8 @@ func hasStage(have []string, name string) bool {
 type FailedError struct {
 	Failed []string // titles
 	Total  int
+	// Full are filesystems that had no room left in those that failed.
+	Full []Volume
 }
 
 func (e *FailedError) Error() string {

@@ -31,6 +31,7 @@ type trace struct {
 	said      string // what the helper says of the command, if it could not run it
 	service   string // what became of one that failed
 	truncated string // why the log file is not complete
+	full      []Volume
 	tail      []byte // of the output
 	code      int    // the exit code that the helper passed on
 
@@ -139,6 +140,9 @@ func (tr *trace) take(res protocol.Result) {
 	tr.said, tr.code = res.Error, res.Exit
 	if res.LogTruncated != "" {
 		tr.truncated = res.LogTruncated
+	}
+	for _, v := range res.Full {
+		tr.full = append(tr.full, Volume{Path: v.Path, Memory: v.Memory})
 	}
 }
 

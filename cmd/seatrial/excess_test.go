@@ -177,11 +177,42 @@ func TestFullDisk(t *testing.T) {
 			c := start(t, w.env(), "run", "-t", ref, "--report-dir", t.TempDir(), "--test", "echo filling; dd if=/dev/zero of=/full bs=1M", image)
 			c.exits(4)
 			c.says("No space left on device")
+			c.says("failed: exit code 1: the builder's disk is full")
+			c.says("the builder's disk is full: buildctl prune --all")
 			if got := resolve(t.Fatalf, ref); got != "none" {
 				t.Errorf("after a failed test the tag is %s, want none", got)
 			}
 		})
 	}
+}
+
+// TestFullOfItself has a test fill what is no disk of the builder's, make room before it
+// ends, and fill the disk of whoever runs seatrial.
+func TestFullOfItself(t *testing.T) {
+	w := newWorld(t, testenv.SharedDaemon(t, testenv.Rootless))
+	image := testenv.Dir(t, "Dockerfile", plainDockerfile, "seatrial.yaml",
+		`tests: [{name: fills, run: "dd if=/dev/zero of=/small/full", mounts: [{type: tmpfs, target: /small, size: 1m}]}]`)
+	c := start(t, w.env(), "test", "--report-dir", t.TempDir(), image)
+	c.exits(4)
+	c.says("failed: exit code 1: /small is full")
+	c.says("/small is full, a tmpfs: give its mount a larger size")
+	if got := c.stderr(); strings.Contains(got, "the builder's disk") {
+		t.Errorf("it blames a disk that is not full:\n%s", got)
+	}
+
+	c = start(t, w.env(), "test", "--report-dir", t.TempDir(), "--shm-size", "64k", "--test", "dd if=/dev/zero of=/dev/shm/full", image)
+	c.exits(4)
+	c.says("/dev/shm is full: --shm-size SIZE makes it larger")
+
+	c = start(t, w.env(), "test", "--report-dir", t.TempDir(), "--test", "echo No space left on device; exit 3", image)
+	c.exits(4)
+	c.says("most likely on the builder's disk")
+
+	dir := testenv.StateDir(t)
+	mountSmall(t, dir)
+	c = start(t, w.env(), "test", "--report-dir", dir, "--report", "/big", "--test", "dd if=/dev/zero of=/big bs=1 count=0 seek=300M", image)
+	c.exits(3)
+	c.says("the disk of this machine is full")
 }
 
 // mountSmall mounts a small disk for everybody until the test is over.

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/distribution/reference"
 
@@ -27,6 +29,7 @@ func hints(err error) []string {
 		proof   *unprovenError
 		read    *readError
 		build   *buildError
+		failed  *testsuite.FailedError
 	)
 	switch {
 	case errors.As(err, &usage) && usage.hint != "":
@@ -52,8 +55,32 @@ func hints(err error) []string {
 		return readHints(err)
 	case errors.As(err, &build):
 		return buildHints(build)
+	case errors.As(err, &failed):
+		return fullHints(failed.Full)
 	}
 	return nil
+}
+
+const diskHint = "the builder's disk is full: buildctl prune --all, or give it more room"
+
+// fullHints are for tests that had no room left.
+func fullHints(full []testsuite.Volume) []string {
+	var out []string
+	for _, v := range full {
+		hint := diskHint
+		switch {
+		case v.Path == "/dev/shm":
+			hint = "/dev/shm is full: --shm-size SIZE makes it larger"
+		case v.Memory:
+			hint = v.Path + " is full, a tmpfs: give its mount a larger size"
+		case v.Path == "":
+			hint = "there was no space left, most likely on the builder's disk: buildctl prune --all, or give it more room"
+		}
+		if !slices.Contains(out, hint) {
+			out = append(out, hint)
+		}
+	}
+	return out
 }
 
 func syntaxHints(err *llb.SyntaxError) []string {
@@ -111,9 +138,11 @@ func buildHints(err *buildError) []string {
 		return []string{"make it readable, or name it in .dockerignore if the build does not need it"}
 	case errors.As(err, &file):
 		return []string{"run again when nothing writes there, or name it in .dockerignore if the build does not need it"}
+	case errors.Is(err, syscall.ENOSPC):
+		return []string{"the disk of this machine is full: make room, or --report-dir DIR puts reports elsewhere"}
 	// A step that fills the disk fails with an exit code like any other.
 	case strings.Contains(strings.ToLower(text+err.output), "no space left on device"):
-		return []string{"the builder's disk is full: buildctl prune --all, or give it more room"}
+		return []string{diskHint}
 	case strings.Contains(text, "secret") && strings.Contains(text, "not found"):
 		return []string{"offer the secret with --secret id=ID,src=FILE"}
 	case strings.Contains(text, "unset ssh forward key"), strings.Contains(text, "no SSH key") && strings.Contains(text, "forwarded"):

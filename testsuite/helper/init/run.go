@@ -165,6 +165,9 @@ func (r *runner) ended(out outcome, w watch) {
 	case out.abort != nil:
 		res.Exit, res.Error = exitOf(*out.abort), out.abort.Reason
 	}
+	if res.Exit != 0 {
+		res.Full = fullFilesystems()
+	}
 }
 
 func exitOf(a protocol.Abort) int {

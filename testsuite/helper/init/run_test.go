@@ -151,7 +151,7 @@ func TestBlockedReader(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	out := t.TempDir()
-	cmd := prepare(t, protocol.ModeRun, protocol.Run{Out: out, Control: write(t, "control", `{"timeout_ms": 1000}`, 0o644)},
+	cmd := prepare(t, protocol.ModeRun, protocol.Run{Out: out, Control: write(t, "control", `{"timeout_ms": 3000}`, 0o644)},
 		"sh", "-c", "yes | head -c 200000; yes n | head -c 2000000000")
 	cmd.Stdout = w
 	got := finish(t, cmd, out)
@@ -187,7 +187,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("%v: %s", err, raw)
 	}
 	if got := string(raw); !strings.HasPrefix(got, "4\n") || !strings.Contains(got, `"exit":4,`) ||
-		!strings.Contains(got, `"log_truncated":"write `+dir+`/output.log: no space left on device"`) {
+		!strings.Contains(got, `"log_truncated":"write `+dir+`/output.log: no space left on device","full":[{"path":"`+dir+`","memory":true}]`) {
 		t.Errorf("exit code and result: %s", got)
 	}
 }

@@ -109,6 +109,16 @@ type Result struct {
 	Error string `json:"error,omitempty"`
 	// LogTruncated says why the log file is not complete.
 	LogTruncated string `json:"log_truncated,omitempty"`
+	// Full are filesystems that were full when the command had failed.
+	Full []Filesystem `json:"full,omitempty"`
+}
+
+// Filesystem is one that is mounted in the container.
+type Filesystem struct {
+	// Path is where it is mounted.
+	Path string `json:"path"`
+	// Memory tells a tmpfs, which has no disk.
+	Memory bool `json:"memory,omitempty"`
 }
 
 // Probe says how to find out whether a service is ready. The helper prints one
