@@ -32,6 +32,8 @@ type Passes struct {
 	// Marks name the trials, each with the Dockerfile and the options that it
 	// belongs to.
 	Marks []string `json:"marks"`
+	// Notes are what trials want to know later, whatever becomes of the image.
+	Notes map[string]string `json:"notes,omitempty"`
 }
 
 // memory knows which images passed which trials, from the daemon's history and
@@ -43,6 +45,13 @@ type Passes struct {
 // second.
 type memory struct {
 	passed map[string]time.Time // when that was written down, by image digest + " " + mark
+	notes  map[string]dated
+}
+
+// dated is a note, with the time of its record.
+type dated struct {
+	text string
+	at   time.Time
 }
 
 // recall reads the history. A daemon that has none, or is too old to be asked,
@@ -58,7 +67,7 @@ func (s *solve) recall(ctx context.Context) *memory {
 	return m
 }
 
-func newMemory() *memory { return &memory{passed: map[string]time.Time{}} }
+func newMemory() *memory { return &memory{passed: map[string]time.Time{}, notes: map[string]dated{}} }
 
 func (m *memory) readHistory(ctx context.Context, c controlapi.ControlClient) {
 	stream, err := c.ListenBuildHistory(ctx, &controlapi.BuildHistoryRequest{EarlyExit: true})
@@ -86,6 +95,11 @@ func (m *memory) add(p Passes, at time.Time) {
 			m.passed[key] = at
 		}
 	}
+	for key, text := range p.Notes {
+		if old, known := m.notes[key]; !known || at.After(old.at) {
+			m.notes[key] = dated{text, at}
+		}
+	}
 }
 
 // memorize has the daemon remember what the image has passed. That it could not is
@@ -96,12 +110,12 @@ func (s *solve) memorize(ctx context.Context, t *Trial) {
 		return
 	}
 	t.mu.Lock()
-	marks := slices.Clone(t.passed)
+	marks, notes := slices.Clone(t.passed), maps.Clone(t.notes)
 	t.mu.Unlock()
 	if len(marks) == 0 {
 		return
 	}
-	p := Passes{image.Digest, marks}
+	p := Passes{image.Digest, marks, notes}
 	p.note(s.opt.PassedDir)
 	dt, err := json.Marshal(p)
 	if err != nil {
@@ -193,6 +207,9 @@ func (p Passes) note(dir string) {
 	}
 	for _, mark := range p.Marks {
 		_ = os.WriteFile(passFile(dir, p.Image, mark), nil, 0o600)
+	}
+	for key, text := range p.Notes {
+		_ = os.WriteFile(noteFile(dir, key), []byte(text), 0o600)
 	}
 }
 

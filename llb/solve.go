@@ -108,7 +108,7 @@ func (s *solve) run(ctx context.Context) error {
 	if imageErr == nil && trialErr == nil || s.arrived() {
 		if t, err := s.trial.get(ctx); err == nil {
 			image, _ := s.exported.get(ctx) // it is there, like the trial
-			s.result.Passed = Passes{image.Digest, t.passes()}
+			s.result.Passed = Passes{image.Digest, t.passes(), t.notes}
 		}
 		s.result.CacheErr = s.exportCaches(ctx)
 		return nil

@@ -49,7 +49,8 @@ type Trial struct {
 	tried   []*bkllb.Definition // what Solve was called for
 	passed  []string            // marks to remember
 	known   []string            // marks that are remembered
-	fresh   map[string]bool     // those of them that need not be remembered again
+	notes   map[string]string
+	fresh   map[string]bool // those of them that need not be remembered again
 }
 
 // newTrial converts what ph asks for beside the image itself and makes all of

@@ -204,6 +204,9 @@ func (s *Suite) control(id string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.runs {
+		if r.split != nil && r.split.run != nil && r.split.run.secret() == id {
+			return r.split.control()
+		}
 		if r.secret() != id {
 			continue
 		}

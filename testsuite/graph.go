@@ -21,7 +21,7 @@ import (
 )
 
 // graph is the test as build steps on top of image.
-func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *llb.Stage, services []*service) (*llb.Graph, error) {
+func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *llb.Stage, services []*service, shard []string) (*llb.Graph, error) {
 	if t.Structure != nil {
 		return trial.StageGraph(image)
 	}
@@ -63,6 +63,11 @@ func (t Test) graph(ctx context.Context, trial *llb.Trial, title string, image *
 	}
 	if opts = slices.Concat(opts, hosts, roots, volumesMount(shared)); len(services) > 0 {
 		opts = append(opts, bkllb.AddMount(protocol.MeshDir, bkllb.Scratch(), bkllb.AsPersistentCacheDir(meshID, bkllb.CacheMountShared)))
+	}
+	if len(shard) > 0 {
+		list := bkllb.Scratch().File(bkllb.Mkfile("/"+protocol.ShardFile, 0o444, []byte(strings.Join(shard, "\n")+"\n")),
+			bkllb.WithCustomName("[test] files of "+title))
+		opts = append(opts, bkllb.AddMount(protocol.ShardDir, list, bkllb.ForceNoOutput))
 	}
 	return trial.CommandGraph(ctx, st.Run(append(opts, mounts...)...).Root())
 }
@@ -251,8 +256,12 @@ func (s *Suite) prepare(ctx context.Context, t *llb.Trial) ([]*run, error) {
 	for _, test := range s.Tests {
 		test = test.orElse(s.Default)
 		for _, image := range s.images(t) {
+			var sp *split
+			if len(test.Split) > 0 {
+				sp = &split{test: test, image: image}
+			}
 			for shard := range max(1, test.Shards) {
-				r := &run{test: test, name: test.name(), image: image}
+				r := &run{test: test, name: test.name(), image: image, split: sp}
 				if t.Index {
 					r.platform = platforms.Format(image.Platform)
 				}
@@ -279,7 +288,7 @@ func (s *Suite) build(ctx context.Context, t *llb.Trial, r *run) error {
 	if r.services, err = r.test.planServices(ctx, t, r.image); err != nil {
 		return err
 	}
-	if r.graph, err = r.test.graph(ctx, t, r.title(), r.image, r.services); err != nil {
+	if r.graph, err = r.test.graph(ctx, t, r.title(), r.image, r.services, r.files); err != nil {
 		return err
 	}
 	if err := executable(t, r); err != nil {
@@ -287,6 +296,9 @@ func (s *Suite) build(ctx context.Context, t *llb.Trial, r *run) error {
 	}
 	if r.shard > 0 {
 		env := []string{fmt.Sprintf("SHARD_INDEX=%d", r.shard-1), fmt.Sprintf("SHARD_TOTAL=%d", r.test.Shards)}
+		if r.split != nil {
+			env = append(env, "SHARD_FILES="+path.Join(protocol.ShardDir, protocol.ShardFile))
+		}
 		if r.graph, err = t.SetEnv(r.graph, env...); err != nil {
 			return err
 		}
@@ -349,7 +361,8 @@ func isTestFailure(t *llb.Trial, err error) bool {
 	var flaky *FlakyError
 	var structure *StructureError
 	var service *ServiceError
-	if errors.As(err, &report) || errors.As(err, &flaky) || errors.As(err, &structure) || errors.As(err, &service) {
+	var split *SplitError
+	if errors.As(err, &split) || errors.As(err, &report) || errors.As(err, &flaky) || errors.As(err, &structure) || errors.As(err, &service) {
 		return true
 	}
 	// A step of the image can be what a step of the test failed of.

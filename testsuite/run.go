@@ -21,6 +21,8 @@ type run struct {
 	platform string // "" if the image is no index
 	shard    int    // from 1; 0 if there is one only
 	image    *llb.Stage
+	split    *split // nil: its files are not shared out
+	files    []string
 	services []*service
 	graph    *llb.Graph // of the last attempt
 	rings    *rings     // of its last solve, with services
@@ -85,11 +87,15 @@ func (s *Suite) Try(ctx context.Context, t *llb.Trial) error {
 		})
 	}
 	wg.Wait()
+	s.noteDurations(t)
 	return s.verdict(ctx, t)
 }
 
 // tryOne tries a test as often as it may fail.
 func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run) error {
+	if err := s.shareOut(ctx, t, r); err != nil {
+		return err
+	}
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -155,6 +161,7 @@ func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
 		}
 		if err == nil {
 			if err = tr.verdict(); err == nil {
+				s.measure(r, tr)
 				t.Remember(mark)
 			}
 		}

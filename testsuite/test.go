@@ -76,6 +76,12 @@ type Test struct {
 	// Shards is how many times the command runs, side by side, each with its
 	// SHARD_INDEX (from 0) and SHARD_TOTAL in the environment. Default 1.
 	Shards int
+	// Split are patterns (as in Reports) of files below the working directory that
+	// are shared out among the shards, so that each takes about as long, by what
+	// JUnit reports said of the files when the test passed last. A shard finds its
+	// list, a line for each file, in the file that SHARD_FILES names. The lists stay
+	// as they are for as long as the test's files and image do. Default: none.
+	Split []string
 }
 
 // Start is the entrypoint and command of a container. The zero value is those of the

@@ -34,6 +34,9 @@ func (t Test) validate() error {
 	if t.Stage != "" && len(t.Services) > 0 {
 		return fmt.Errorf("a stage of the Dockerfile cannot have services, a command can: %q", t.Services[0].Name)
 	}
+	if len(t.Split) > 0 && t.Shards < 2 {
+		return fmt.Errorf("files are shared out among shards, of which it has none: %q", t.Split)
+	}
 	if len(t.Services) > maxServices {
 		return fmt.Errorf("it has %d services, at most %d are possible", len(t.Services), maxServices)
 	}

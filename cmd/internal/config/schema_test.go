@@ -98,6 +98,7 @@ var rules = map[reflect.Type][]schema{
 		{"properties": schema{"args": schema{"minItems": 1}, "shards": schema{"not": schema{"const": 0}}}},
 		{"properties": schema{"file": schema{"minItems": 1, "items": schema{"minLength": 1}}}},
 		{"if": has("name"), "then": schema{"properties": schema{"file": schema{"maxItems": 1}}}},
+		{"if": schema{"required": []string{"split"}, "properties": schema{"split": schema{"minItems": 1}}}, "then": has("shards")},
 		nonEmpty("stage"), nonEmpty("file"),
 	},
 	reflect.TypeFor[Service](): {

@@ -101,7 +101,7 @@ func (x *expander) test(t *Test) testsuite.Test {
 		Name: x.text(&t.Name), Command: t.Run.text, Args: t.Args.strings(),
 		Env: x.environment(&t.Env), Workdir: x.text(&t.Workdir), User: x.text(&t.User), Network: x.word(&t.Network.Text, &t.Network),
 		Memory: x.size(&t.Memory), CPUs: x.number(&t.CPUs),
-		Reports: x.list(&t.Reports), Timeout: x.duration(&t.Timeout), Retries: x.int(&t.Retries), Shards: x.int(&t.Shards),
+		Reports: x.list(&t.Reports), Timeout: x.duration(&t.Timeout), Retries: x.int(&t.Retries), Shards: x.int(&t.Shards), Split: x.list(&t.Split),
 	}
 	for i := range t.Mounts {
 		out.Mounts = append(out.Mounts, x.mount(&t.Mounts[i]))

@@ -28,6 +28,7 @@ type Test struct {
 	Timeout  Duration     `key:"timeout" doc:"How long one attempt may run, as 5m."`
 	Retries  Int          `key:"retries" doc:"How often a test that failed is tried again."`
 	Shards   Int          `key:"shards" doc:"How many times the command runs, side by side, with SHARD_INDEX and SHARD_TOTAL."`
+	Split    List         `key:"split" doc:"Patterns of files below the working directory that are shared out among the shards, by how long they took; SHARD_FILES names a shard's list."`
 }
 
 func (t *Test) decode(d *decoder, n *yaml.Node) error {
@@ -60,6 +61,9 @@ func (t *Test) check(d *decoder) error {
 	}
 	if t.Shards.set() && t.Shards.fixed() && t.Shards.raw == "0" {
 		return d.errorf(t.Shards.Pos, "", "shards are 1 or more")
+	}
+	if len(t.Split.items) > 0 && !t.Shards.set() {
+		return d.errorf(t.Split.items[0].Pos, "shards: 4", "split shares files out among shards, and there are none")
 	}
 	if command {
 		return nil

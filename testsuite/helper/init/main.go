@@ -38,6 +38,8 @@ func start(args []string) int {
 		return with(options, ports)
 	case protocol.ModeFill:
 		return with(options, fill)
+	case protocol.ModeSplit:
+		return with(options, split)
 	}
 	return refuse(fmt.Errorf("mode %q is not known", mode))
 }

@@ -13,6 +13,7 @@ const (
 	ModeProbe   = "probe"   // Probe
 	ModePorts   = "ports"   // Ports
 	ModeFill    = "fill"    // Fill
+	ModeSplit   = "split"   // Split
 )
 
 // Run says how the helper runs a command: a test's or a service's.
@@ -86,6 +87,8 @@ type Control struct {
 	GraceMS int64 `json:"grace_ms,omitempty"`
 	// Env is added to the command's environment.
 	Env map[string]string `json:"env,omitempty"`
+	// Durations are how many seconds files took before, for Split.
+	Durations map[string]float64 `json:"durations,omitempty"`
 }
 
 // DefaultGraceMS is what Control.GraceMS and Probe.GraceMS default to.

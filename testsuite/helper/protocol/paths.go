@@ -20,6 +20,10 @@ const (
 	MeshDir = "/.seatrial/mesh"
 	// VolumesDir is a usual place for Run.Volumes.
 	VolumesDir = "/.seatrial/volumes"
+	// ShardDir has the list of a shard's files, ShardFile.
+	ShardDir = "/.seatrial/shard"
+	// ShardFile is a file in ShardDir, with a line for each of the shard's files.
+	ShardFile = "files"
 )
 
 // The files in Run.Out.
@@ -28,6 +32,7 @@ const (
 	StdoutFile = "stdout.log"  // with Run.Split
 	StderrFile = "stderr.log"  // with Run.Split
 	ResultFile = "result.json" // a Result
+	SplitFile  = "split.json"  // of Split
 )
 
 // Exit codes of the helper, where they are not the command's own. A command that
