@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,47 @@ func TestIdentitiesKeepToTheirRegistries(t *testing.T) {
 	env = map[string]string{"CI_REGISTRY_USER": "job", "CI_REGISTRY_PASSWORD": "secret"}
 	if got := find(t, env, "", ""); got != "anonymous" {
 		t.Errorf("without CI_REGISTRY: found %q", got)
+	}
+}
+
+// Azure's helper is asked without being named anywhere: for Azure's registries, with
+// the address of the registry, and after a principal in the environment.
+func TestAzureHelper(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	helper := filepath.Join(dir, "docker-credential-acr-env")
+	write(t, helper, `#!/bin/sh
+read host
+echo "$host" >>`+dir+`/asked
+case $host in
+none.azurecr.io) echo "credentials not found in native keychain"; exit 1 ;;
+down.azurecr.io) echo "no identity endpoint" >&2; exit 1 ;;
+esac
+printf '{"Username":"00000000-0000-0000-0000-000000000000","Secret":"token"}'
+`)
+	for host, want := range map[string]string{
+		"acme.azurecr.io":        "00000000-0000-0000-0000-000000000000 from docker-credential-acr-env",
+		"acme.azurecr.cn":        "00000000-0000-0000-0000-000000000000 from docker-credential-acr-env",
+		"none.azurecr.io":        "anonymous",
+		"azurecr.io.example.com": "anonymous",
+		"docker.io":              "anonymous",
+	} {
+		if got := find(t, nil, host, "acme/app"); got != want {
+			t.Errorf("%s: found %q, want %q", host, got, want)
+		}
+	}
+	principal := map[string]string{"AZURE_CLIENT_ID": "principal", "AZURE_CLIENT_SECRET": "secret"}
+	if got := find(t, principal, "down.azurecr.io", "acme/app"); !strings.HasPrefix(got, "principal from ") {
+		t.Errorf("with a principal: found %q", got)
+	}
+	asked, err := os.ReadFile(filepath.Join(dir, "asked"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := strings.Fields(string(asked))
+	slices.Sort(hosts)
+	if want := []string{"acme.azurecr.cn", "acme.azurecr.io", "none.azurecr.io"}; !slices.Equal(hosts, want) {
+		t.Errorf("the helper was asked for %q, want %q", hosts, want)
 	}
 }
 
