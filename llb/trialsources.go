@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
@@ -15,11 +14,15 @@ import (
 )
 
 // Other is an image that has no part in the one that is built, as a stage: for tests
-// that run in another image, and services.
+// that run in another image, and services. A named context of the build can be in its
+// place, as it can in the Dockerfile.
 func (t *Trial) Other(ctx context.Context, ref string, p ocispecs.Platform) (*Stage, error) {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, err)
+	}
+	if st, err := t.replaced(ctx, ref, p); st != nil || err != nil {
+		return st, err
 	}
 	full := reference.TagNameOnly(named).String()
 	full, dgst, dt, err := t.bases.client(t.Client).ResolveImageConfig(ctx, full, sourceresolver.Opt{
@@ -29,7 +32,7 @@ func (t *Trial) Other(ctx context.Context, ref string, p ocispecs.Platform) (*St
 	if err != nil {
 		return nil, fmt.Errorf("image %q: %w", ref, err)
 	}
-	st := &Stage{Name: ref, Platform: platforms.Normalize(p), config: &t.conversion.ui.Config, limits: t.conversion.limits()}
+	st := t.beside(ref, p)
 	if err := json.Unmarshal(dt, &st.Image); err != nil {
 		return nil, fmt.Errorf("image %q: reading its configuration: %w", ref, err)
 	}

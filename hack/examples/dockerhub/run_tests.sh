@@ -1,0 +1,2 @@
+#!/bin/sh
+test "$(cat /srv/greeting)" = ahoy

@@ -1,0 +1,1 @@
+CREATE TABLE berth (name text PRIMARY KEY, length numeric NOT NULL);
