@@ -71,7 +71,8 @@ type Test struct {
 	// Timeout is how long one attempt may run. Default 0: no limit.
 	Timeout time.Duration
 	// Retries is how often a test that failed is tried again, from where it
-	// began the first time. Default 0.
+	// began the first time. A pass after a failure is not remembered: the test
+	// runs again the next time, and is flaky again or is not. Default 0.
 	Retries int
 	// Shards is how many times the command runs, side by side, each with its
 	// SHARD_INDEX (from 0) and SHARD_TOTAL in the environment. Default 1.

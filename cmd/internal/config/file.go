@@ -74,7 +74,7 @@ type Testing struct {
 type Push struct {
 	Verify      Bool    `key:"verify" flag:"verify-push" doc:"Ask the registries for every blob and manifest of the image before tags move."`
 	AttestTests Bool    `key:"attest-tests" flag:"attest-tests" doc:"Put the names of the tests that passed into the image's index; default: true."`
-	Sign        SignKey `key:"sign" flag:"sign" doc:"Sign the result of the tests: key=FILE. The key's password is in COSIGN_PASSWORD."`
+	Sign        SignKey `key:"sign" flag:"sign" doc:"Sign the result of the tests: keyless, or key=FILE. The key's password is in COSIGN_PASSWORD."`
 }
 
 // Reports are files with results.

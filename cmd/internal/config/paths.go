@@ -33,7 +33,7 @@ type Locations struct{ List }
 // SSH are agents and keys, which have paths.
 type SSH struct{ List }
 
-// SignKey is where a signature's key is: key=FILE.
+// SignKey is who signs: keyless, or key=FILE.
 type SignKey struct{ Text }
 
 // Secrets are by id.
