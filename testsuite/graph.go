@@ -14,7 +14,9 @@ import (
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/grpcerrors"
 	digest "github.com/opencontainers/go-digest"
+	"google.golang.org/grpc/codes"
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite/helper/protocol"
@@ -364,6 +366,10 @@ func isTestFailure(t *llb.Trial, err error) bool {
 	var split *SplitError
 	if errors.As(err, &split) || errors.As(err, &report) || errors.As(err, &flaky) || errors.As(err, &structure) || errors.As(err, &service) {
 		return true
+	}
+	// Nothing has run: the builder's disk was full before.
+	if exitCode(err) < 0 && grpcerrors.Code(err) == codes.ResourceExhausted {
+		return false
 	}
 	// A step of the image can be what a step of the test failed of.
 	of := false

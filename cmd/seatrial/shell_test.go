@@ -82,23 +82,32 @@ func (s *sitting) screen() string {
 	return s.seen.String()
 }
 
+// endMark is what the terminal shows last.
+const endMark = "[the end]"
+
 // until waits for what comes after that which was waited for before.
 func (s *sitting) until(pattern string) {
 	s.t.Helper()
 	re := regexp.MustCompile(pattern)
 	deadline := time.After(2 * time.Minute)
+	over := s.over
 	for {
 		text := s.screen()
 		if at := re.FindStringIndex(text[s.from:]); at != nil {
 			s.from += at[1]
 			return
 		}
+		if strings.HasSuffix(text, endMark) {
+			s.t.Fatalf("seatrial ended (%s) without showing %q:\n%s", s.cmd.ProcessState, pattern, text)
+		}
 		select {
 		case <-s.wake:
-		case err := <-s.over:
+		case err := <-over:
 			s.over <- err
-			if text := s.screen(); !re.MatchString(text[s.from:]) {
-				s.t.Fatalf("seatrial ended (%v) without showing %q:\n%s", err, pattern, text)
+			over = nil
+			// It comes behind all that seatrial has written, which need not have been read.
+			if _, err := io.WriteString(s.tty, endMark); err != nil {
+				s.t.Fatal(err)
 			}
 		case <-deadline:
 			s.t.Fatalf("no %q after two minutes:\n%s", pattern, s.screen())
