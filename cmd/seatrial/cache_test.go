@@ -11,7 +11,7 @@ import (
 
 const cachedDockerfile = `FROM busybox AS base
 COPY name /
-RUN echo built-here >/built
+RUN echo built-here | tee /built
 FROM base AS test
 RUN echo tested-here && test -e /built
 FROM base

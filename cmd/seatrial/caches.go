@@ -26,9 +26,6 @@ func (p *plan) caches(c *cli.Context) error {
 	for _, e := range p.build.CacheExports {
 		p.compressAlike(e)
 	}
-	if len(p.addrs) > 1 && len(p.build.CacheExports) > 0 {
-		return usagef("build for one platform at a time to fill caches, each with a name of its own", "--cache-to with several builders: each would overwrite what another has written")
-	}
 	if err := checkCaches("cache-from", "src", p.build.CacheImports); err != nil {
 		return err
 	}

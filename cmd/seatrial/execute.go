@@ -100,7 +100,6 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 	if dir, err := os.UserCacheDir(); err == nil {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
-	build.Recall = p.recallPasses
 	d := &delivery{plan: p, stdout: std.Out, out: out, display: display}
 	if len(shares) > 1 {
 		return newFleet(p, shares, ship, d).run(ctx, build)
@@ -126,10 +125,7 @@ func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shi
 	if p.console != nil {
 		ph.Failed = (&failureShell{console: p.console, display: d.display, suite: p.suite, stderr: p.console.err}).open
 	}
-	res, err := llb.Solve(ctx, s.builder.Client, build, ph)
-	if err == nil && res.CacheErr == nil {
-		res.CacheErr = p.keepPasses(ctx, res.Passed)
-	}
+	res, err := p.solveShare(ctx, s, []*share{s}, build, ph)
 	if s.result = res; err == nil {
 		out.builds = append(out.builds, s)
 	}
@@ -138,6 +134,20 @@ func (p *plan) solve(ctx context.Context, s *share, build llb.Options, ship *shi
 		out.addReport(p.suite.Report(res.Record))
 	}
 	return p.classify(err, s.builder, res.Record)
+}
+
+// solveShare solves one of all shares, with what is known and kept of tests beside its
+// caches.
+func (p *plan) solveShare(ctx context.Context, s *share, all []*share, build llb.Options, ph llb.Phases) (*llb.Result, error) {
+	if len(p.addrs) > 1 {
+		build = cachesApart(build, s, all)
+	}
+	build.Recall = func(ctx context.Context) []llb.Passes { return p.recallPasses(ctx, build.CacheImports) }
+	res, err := llb.Solve(ctx, s.builder.Client, build, ph)
+	if err == nil && res.CacheErr == nil {
+		res.CacheErr = p.keepPasses(ctx, build.CacheExports, res.Passed)
+	}
+	return res, err
 }
 
 // connect returns the builders that answered, even with an error.

@@ -51,7 +51,7 @@ func (f *fleet) run(ctx context.Context, build llb.Options) error {
 		wg.Go(func() {
 			opt := build
 			opt.Platforms, opt.Index = s.platforms, true
-			res, err := llb.Solve(ctx, s.builder.Client, opt, f.phases(s))
+			res, err := f.plan.solveShare(ctx, s, f.shares, opt, f.phases(s))
 			s.result = res
 			if err = f.plan.classify(err, s.builder, res.Record); err == nil {
 				return
@@ -169,10 +169,12 @@ func (f *fleet) sum() error {
 		total = f.index
 	}
 	var records []*llb.Record
+	var caches []error
 	var failed testsuite.FailedError
 	for _, s := range f.shares {
 		records = append(records, s.result.Record)
 		total.Syntax = s.result.Syntax
+		caches = append(caches, s.result.CacheErr)
 		if f.err == nil {
 			f.out.builds = append(f.out.builds, s)
 		}
@@ -180,7 +182,7 @@ func (f *fleet) sum() error {
 			f.out.addReport(s.suite.Report(s.result.Record))
 		}
 	}
-	total.Record = llb.JoinRecords(records...)
+	total.Record, total.CacheErr = llb.JoinRecords(records...), errors.Join(caches...)
 	f.out.built(total)
 	if one := new(testsuite.FailedError); errors.As(f.err, &one) {
 		failed.Total = len(f.out.report.Cases)

@@ -68,9 +68,6 @@ func TestSeveralBuilders(t *testing.T) {
 			c.exits(2)
 			c.says("no builder can run linux/s390x", "linux/386", "--addr")
 			run("--untested", "--platform", "linux/amd64").exits(0)
-			c = run("--untested", "--cache-to", "type=inline")
-			c.exits(2)
-			c.says("several builders")
 		})
 	}
 }

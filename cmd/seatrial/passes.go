@@ -33,11 +33,11 @@ const (
 // cache, where a builder that imports it finds it: whoever can write there could
 // forge the steps themselves as well.
 
-// recallPasses reads what lies beside the imported caches. What cannot be read is not
+// recallPasses reads what lies beside imported caches. What cannot be read is not
 // known, and the tests run again.
-func (p *plan) recallPasses(ctx context.Context) []llb.Passes {
+func (p *plan) recallPasses(ctx context.Context, imports []client.CacheOptionsEntry) []llb.Passes {
 	var all []llb.Passes
-	for _, e := range p.build.CacheImports {
+	for _, e := range imports {
 		list, err := readPasses(ctx, e, "src", registry.Options{Keychain: p.access.pulls, Transport: p.access.hosts, Attempts: 1})
 		if err == nil {
 			all = append(all, list...)
@@ -46,15 +46,15 @@ func (p *plan) recallPasses(ctx context.Context) []llb.Passes {
 	return all
 }
 
-// keepPasses writes beside the exported caches what the image has passed.
-func (p *plan) keepPasses(ctx context.Context, passed llb.Passes) error {
+// keepPasses writes beside exported caches what the image has passed.
+func (p *plan) keepPasses(ctx context.Context, exports []client.CacheOptionsEntry, passed llb.Passes) error {
 	if len(passed.Marks) == 0 {
 		return nil
 	}
 	opt := p.access.pushOptions()
 	opt.Attempts = 2
 	var errs []error
-	for _, e := range p.build.CacheExports {
+	for _, e := range exports {
 		if err := writePasses(ctx, e, passed, opt); err != nil {
 			errs = append(errs, fmt.Errorf("keeping passed tests beside the cache: %w", err))
 		}
