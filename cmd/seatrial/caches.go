@@ -16,6 +16,11 @@ var cacheTypes = []string{"registry", "local", "gha", "s3", "azblob", "inline"}
 
 // caches are flags about steps that other builders have run.
 func (p *plan) caches(c *cli.Context) error {
+	for _, flag := range []string{"cache-from", "cache-to"} {
+		if err := checkTyped(flag, c.StringSlice(flag)); err != nil {
+			return err
+		}
+	}
 	var err error
 	if p.build.CacheImports, err = build.ParseImportCache(p.inActions("cache-from", typed(c.StringSlice("cache-from")))); err != nil {
 		return usagef("", "--cache-from: %w", err)
@@ -29,7 +34,37 @@ func (p *plan) caches(c *cli.Context) error {
 	if err := checkCaches("cache-from", "src", p.build.CacheImports); err != nil {
 		return err
 	}
-	return checkCaches("cache-to", "dest", p.build.CacheExports)
+	if err := checkCaches("cache-to", "dest", p.build.CacheExports); err != nil {
+		return err
+	}
+	return checkCacheOptions(p.build.CacheExports)
+}
+
+// cacheOptions are those of exported caches that have a few values.
+var cacheOptions = []struct {
+	key      string
+	accepted []string
+}{
+	{"mode", []string{"min", "max"}},
+	{"ignore-error", bools},
+	{"compression", []string{"gzip", "zstd", "estargz", "uncompressed"}},
+	{"force-compression", bools},
+}
+
+// bools are what Go, and so BuildKit, takes for true or false.
+var bools = []string{"true", "false", "1", "0", "t", "f", "T", "F", "TRUE", "FALSE", "True", "False"}
+
+// checkCacheOptions refuses what the builder would take for its default without a word,
+// or find fault with after the push.
+func checkCacheOptions(exports []client.CacheOptionsEntry) error {
+	for _, e := range exports {
+		for _, opt := range cacheOptions {
+			if v, given := e.Attrs[opt.key]; given && !slices.Contains(opt.accepted, v) {
+				return usagef("", "--cache-to type=%s: %s %q is not one of %s", e.Type, opt.key, v, strings.Join(opt.accepted[:min(4, len(opt.accepted))], ", "))
+			}
+		}
+	}
+	return nil
 }
 
 // compressAlike gives a cache the image's compression, unless it was given one, and
@@ -58,6 +93,16 @@ func typed(values []string) []string {
 		}
 	}
 	return out
+}
+
+// checkTyped refuses options without a type, which BuildKit's parser takes for a reference.
+func checkTyped(flag string, values []string) error {
+	for _, v := range values {
+		if strings.Contains(v, "=") && !strings.Contains(v, "type=") {
+			return usagef("", "--%s %q has no type=, which is one of %s", flag, v, strings.Join(cacheTypes, ", "))
+		}
+	}
+	return nil
 }
 
 func checkCaches(flag, dir string, entries []client.CacheOptionsEntry) error {

@@ -216,7 +216,7 @@ func (p *plan) inputs(c *cli.Context) error {
 		}
 		a, err := sshprovider.NewSSHAgentProvider(configs)
 		if err != nil {
-			return usagef("start an agent (SSH_AUTH_SOCK), or name a key: --ssh default=FILE", "--ssh: %w", err)
+			return usagef("start an agent (SSH_AUTH_SOCK), or name a key: --ssh default=FILE", "--ssh: %s", sshNoise.ReplaceAllString(err.Error(), ""))
 		}
 		p.build.Attachables = append(p.build.Attachables, a)
 	}

@@ -43,6 +43,10 @@ func newSecretStore(values []string) (*secretStore, error) {
 			if id, ok := strings.CutPrefix(field, "id="); ok {
 				ids = append(ids, id)
 			}
+			key, src, _ := strings.Cut(field, "=")
+			if fi, err := os.Stat(src); err == nil && fi.IsDir() && slices.Contains([]string{"src", "source"}, strings.ToLower(key)) {
+				return nil, usagef("a secret is one file: name each with an id of its own", "--secret %s: %s is a directory", v, src)
+			}
 			name, ok := strings.CutPrefix(field, "env=")
 			if _, set := os.LookupEnv(name); ok && !set {
 				return nil, usagef("set it, or name a file: id=ID,src=FILE", "--secret %s: the variable %s is not set", v, name)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -157,6 +158,9 @@ func (p *plan) stageContexts(have []string) error {
 	}
 	return nil
 }
+
+// sshNoise is what BuildKit puts before what is wrong with --ssh: its own structures.
+var sshNoise = regexp.MustCompile(`failed to convert agent config (for ID: "[^"]*"|\{.*?\}): `)
 
 // sshFor is what --ssh says, or the agent for contexts that are fetched by SSH.
 func (p *plan) sshFor(values []string, agent string) []string {
