@@ -89,13 +89,11 @@ func (p *plan) annotation(v string) error {
 // need one, and files of that time; without one it is 1970.
 func (p *plan) epoch(c *cli.Context) {
 	reproducible := c.Bool("reproducible")
-	at, set := os.LookupEnv(epochVariable)
-	if _, given := p.build.BuildArgs[epochVariable]; given {
-		set = false
-	} else if reproducible && !set {
-		at, set = "0", true
+	at := os.Getenv(epochVariable)
+	if reproducible && at == "" {
+		at = "0"
 	}
-	if set && at != "" {
+	if _, given := p.build.BuildArgs[epochVariable]; !given && at != "" {
 		p.build.BuildArgs[epochVariable] = at
 	}
 	if reproducible {

@@ -182,6 +182,9 @@ func platformList(flag string, values []string) ([]string, error) {
 	for _, v := range values {
 		for _, s := range strings.Split(v, ",") {
 			p, err := platforms.Parse(strings.TrimSpace(s))
+			if strings.TrimSpace(s) == "" {
+				err = errors.New("it names none")
+			}
 			if err != nil {
 				return nil, usagef("a platform looks like linux/amd64 or linux/arm/v7", "--%s %q: %w", flag, s, err)
 			}
