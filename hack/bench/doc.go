@@ -4,7 +4,8 @@
 // docker-registry, on this machine; their runs take turns, and medians are
 // compared. `make bench` builds what it needs and runs it:
 //
-//	go run ./hack/bench [-n RUNS] [-layer MB] [-o FILE]
+//	go run ./hack/bench [-n RUNS] [-layer MB] [-o FILE] [-run REGEXP]
 //
-// The table goes to stdout and, with what it was measured on, into FILE.
+// The table goes to stdout and, with what it was measured on, into FILE. With -run, only
+// what has a title that REGEXP matches is measured, and no file is written.
 package main

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"syscall"
 )
@@ -17,13 +18,18 @@ type options struct {
 	runs    int    // timed runs of each contender in each scenario
 	layerMB int    // size of each of the four layers of the large image
 	output  string // the report's file
+	only    *regexp.Regexp
 }
 
 func main() {
-	var opt options
+	opt := options{only: regexp.MustCompile("")}
 	flag.IntVar(&opt.runs, "n", 7, "timed `runs` of each contender, after a warm-up")
 	flag.IntVar(&opt.layerMB, "layer", 200, "size of the large image's four layers, in `MB`")
 	flag.StringVar(&opt.output, "o", "hack/bench/RESULTS.md", "`file` to keep the results in")
+	flag.Func("run", "measure only what has a title that matches `REGEXP`, and keep no file", func(s string) (err error) {
+		opt.only, err = regexp.Compile(s)
+		return err
+	})
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -49,21 +55,21 @@ func run(ctx context.Context, opt options) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	report := report{layerMB: opt.layerMB, runs: opt.runs}
-	if report.results, err = b.measureAll(ctx, opt); err != nil {
+	if report.results, err = b.measureScenarios(ctx, opt); err != nil {
 		return err
 	}
-	if report.ready, err = b.measureReady(ctx, opt.runs); err != nil {
-		return err
-	}
-	if report.facts, err = b.measurePush(ctx, opt.runs); err != nil {
+	if report.facts, err = b.measureFacts(ctx, opt); err != nil {
 		return err
 	}
 	fmt.Print(report.table())
+	if opt.only.String() != "" {
+		return nil // the file is for all
+	}
 	return os.WriteFile(filepath.Join(root, opt.output), []byte(report.markdown(ctx, b)), 0o644)
 }
 
-// measureAll runs the scenarios one after the other.
-func (b *bench) measureAll(ctx context.Context, opt options) ([]result, error) {
+// scenarios are all, in the order of the report.
+func (b *bench) scenarios(layerMB int) ([]scenario, error) {
 	unchanged, err := b.flaskUnchanged()
 	if err != nil {
 		return nil, err
@@ -72,20 +78,21 @@ func (b *bench) measureAll(ctx context.Context, opt options) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	large, err := b.newLarge(opt.layerMB)
-	if err != nil {
-		return nil, err
-	}
-	small, err := b.newLarge(smallLayerMB)
-	if err != nil {
-		return nil, err
-	}
-	many, err := b.newMany()
+	large, small, many := b.newLarge(layerMB), b.newLarge(smallLayerMB), b.newMany()
+	return slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{large.far(), small.far(), large.unchanged(), many.unchanged()}), nil
+}
+
+// measureScenarios runs those that are wanted, one after the other.
+func (b *bench) measureScenarios(ctx context.Context, opt options) ([]result, error) {
+	all, err := b.scenarios(opt.layerMB)
 	if err != nil {
 		return nil, err
 	}
 	var results []result
-	for _, s := range slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{large.far(), small.far(), large.unchanged(), many.unchanged()}) {
+	for _, s := range all {
+		if !opt.only.MatchString(s.title) {
+			continue
+		}
 		r, err := s.measure(ctx, opt.runs)
 		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", s.title, err)

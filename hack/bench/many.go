@@ -21,21 +21,22 @@ type many struct {
 	dir string
 }
 
-func (b *bench) newMany() (many, error) {
-	m := many{b, filepath.Join(b.work, "many")}
+func (b *bench) newMany() many { return many{b, filepath.Join(b.work, "many")} }
+
+func (m many) write() error {
 	for d := range manyDirs {
 		dir := filepath.Join(m.dir, "src", fmt.Sprintf("dir-%02d", d))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return m, err
+			return err
 		}
 		for f := range manyFiles {
 			path := filepath.Join(dir, fmt.Sprintf("file-%03d.txt", f))
 			if err := os.WriteFile(path, fmt.Appendf(nil, "%d of %d\n", f, d), 0o644); err != nil {
-				return m, fmt.Errorf("writing the project of many files: %w", err)
+				return fmt.Errorf("writing the project of many files: %w", err)
 			}
 		}
 	}
-	return m, os.WriteFile(filepath.Join(m.dir, "Dockerfile"), []byte("FROM scratch\nCOPY src /src\n"), 0o644)
+	return os.WriteFile(filepath.Join(m.dir, "Dockerfile"), []byte("FROM scratch\nCOPY src /src\n"), 0o644)
 }
 
 func (m many) seatrial(ctx context.Context, ref string) *exec.Cmd {
@@ -59,5 +60,5 @@ func (m many) unchanged() scenario {
 	return scenario{fmt.Sprintf("%d files, nothing changed", manyDirs*manyFiles), []contender{
 		{"seatrial", 0, again("seatrial", many.seatrial)},
 		{"buildctl", 1.0, again("buildctl", many.buildctl)},
-	}}
+	}, m.write}
 }

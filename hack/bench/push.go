@@ -17,76 +17,62 @@ const (
 	maxBaseTraffic = 1 << 20 // manifests, configs and the new layer
 )
 
-// fact is a measurement that nobody else is compared in.
-type fact struct {
-	title, value, verdict string
-}
-
-// measurePush counts what a push asks and sends where there is little to do.
-func (b *bench) measurePush(ctx context.Context, runs int) ([]fact, error) {
-	watched := newCounter(b.registry.host)
-	defer watched.server.Close()
-	requests, err := b.twoTags(ctx, watched)
-	if err != nil {
-		return nil, fmt.Errorf("measuring two tags of an unchanged image: %w", err)
+// push are the measurements of what a push asks and sends where there is little to do.
+func (b *bench) push() []measurement {
+	return []measurement{
+		{beyondTitle, b.measureBeyond},
+		{"unchanged image, two tags", b.twoTags},
+		{fmt.Sprintf("base of %d MB in the registry: traffic", baseMB), b.baseThere},
 	}
-	moved, err := b.baseThere(ctx, watched)
-	if err != nil {
-		return nil, fmt.Errorf("measuring a base that is in the registry: %w", err)
-	}
-	beyond, err := b.measureBeyond(ctx, runs)
-	if err != nil {
-		return nil, err
-	}
-	return []fact{
-		beyond,
-		{"unchanged image, two tags", fmt.Sprintf("%d req", requests), met(requests <= maxRequests, fmt.Sprintf("<= %d", maxRequests))},
-		{fmt.Sprintf("base of %d MB in the registry: traffic", baseMB), fmt.Sprintf("%d KiB", moved>>10),
-			met(moved < maxBaseTraffic, fmt.Sprintf("< %d KiB", maxBaseTraffic>>10))},
-	}, nil
 }
 
 // twoTags pushes an image to where it is already.
-func (b *bench) twoTags(ctx context.Context, watched *counter) (int64, error) {
+func (b *bench) twoTags(ctx context.Context, _ int) (fact, error) {
+	watched := newCounter(b.registry.host)
+	defer watched.server.Close()
 	dir, err := b.project("two-tags", "FROM scratch\nCOPY Dockerfile /\n")
 	if err != nil {
-		return 0, err
+		return fact{}, err
 	}
 	for range 2 {
 		watched.forget()
 		repo := watched.host + "/two/tags"
 		if err := b.seatrial(ctx, dir, "-t", repo+":1", "-t", repo+":latest"); err != nil {
-			return 0, err
+			return fact{}, err
 		}
 	}
-	return watched.requests.Load(), nil
+	requests := watched.requests.Load()
+	return fact{value: fmt.Sprintf("%d req", requests), verdict: met(requests <= maxRequests, fmt.Sprintf("<= %d", maxRequests))}, nil
 }
 
 // baseThere pushes an image whose base is in another repository of the registry, and
 // already in the builder too.
-func (b *bench) baseThere(ctx context.Context, watched *counter) (int64, error) {
+func (b *bench) baseThere(ctx context.Context, _ int) (fact, error) {
+	watched := newCounter(b.registry.host)
+	defer watched.server.Close()
 	dir, err := b.project("big-base", "FROM scratch\nCOPY layer /layer\n")
 	if err != nil {
-		return 0, err
+		return fact{}, err
 	}
 	if err := random(filepath.Join(dir, "layer"), baseMB*1_000_000); err != nil {
-		return 0, err
+		return fact{}, err
 	}
 	base := watched.host + "/base/big:1"
 	if err := b.seatrial(ctx, dir, "-t", base); err != nil {
-		return 0, err
+		return fact{}, err
 	}
 	dir, err = b.project("on-big-base", "FROM "+base+"\nCOPY Dockerfile /\n")
 	if err != nil {
-		return 0, err
+		return fact{}, err
 	}
 	for _, repo := range []string{"/team/first:1", "/team/second:1"} { // the first has the builder pull the base
 		watched.forget()
 		if err := b.seatrial(ctx, dir, "-t", watched.host+repo); err != nil {
-			return 0, err
+			return fact{}, err
 		}
 	}
-	return watched.bytes.Load(), nil
+	moved := watched.bytes.Load()
+	return fact{value: fmt.Sprintf("%d KiB", moved>>10), verdict: met(moved < maxBaseTraffic, fmt.Sprintf("< %d KiB", maxBaseTraffic>>10))}, nil
 }
 
 func (b *bench) project(name, dockerfile string) (string, error) {
@@ -133,5 +119,5 @@ func (l large) far() scenario {
 	return scenario{fmt.Sprintf("%d MB pushed, %d ms away", l.size, farRoundTrip.Milliseconds()), []contender{
 		{"seatrial", 0, into(large.local)},
 		{"buildctl", 1.1, into(large.buildctl)},
-	}}
+	}, l.write}
 }

@@ -16,6 +16,8 @@ import (
 type scenario struct {
 	title      string
 	contenders []contender
+	// prepare makes what all runs need, unless it is there. It may be nil.
+	prepare func() error
 }
 
 // contender is one way to do it.
@@ -50,6 +52,11 @@ type result struct {
 // disturbs them alike: a warm-up each, then runs timed ones each.
 func (s scenario) measure(ctx context.Context, runs int) (result, error) {
 	r := result{scenario: s, samples: make([][]sample, len(s.contenders))}
+	if s.prepare != nil {
+		if err := s.prepare(); err != nil {
+			return r, fmt.Errorf("preparing: %w", err)
+		}
+	}
 	for n := range runs + 1 {
 		for i, c := range s.contenders {
 			got, err := c.once(ctx, n)

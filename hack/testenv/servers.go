@@ -3,6 +3,8 @@ package testenv
 import (
 	"archive/tar"
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"path/filepath"
 	"runtime"
@@ -40,70 +42,101 @@ exec setpriv --reuid=postgres --regid=postgres --init-groups postgres -D $PGDATA
 // those who use them, made from Debian's packages, by the images' names.
 func ServerLayouts(t testing.TB) map[string]string {
 	t.Helper()
-	index, err := layout.ImageIndexFromPath(DebianLayout(t, "redis-server", "postgresql"))
+	layouts, err := WriteServers(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
+	}
+	return layouts
+}
+
+// WriteServers is ServerLayouts for who is no test: the layouts are in dir.
+func WriteServers(ctx context.Context, dir string) (map[string]string, error) {
+	debian, err := debianLayout(ctx, "redis-server", "postgresql")
+	if err != nil {
+		return nil, err
+	}
+	index, err := layout.ImageIndexFromPath(debian)
+	if err != nil {
+		return nil, err
 	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	servers, err := index.Image(manifest.Manifests[0].Digest)
+	base, err := index.Image(manifest.Manifests[0].Digest)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return map[string]string{
-		"postgres": writeServer(t, servers, postgresEntrypoint, v1.Config{
+	layouts := map[string]string{}
+	for name, s := range servers() {
+		layouts[name] = filepath.Join(dir, name)
+		if err := writeServer(layouts[name], base, s); err != nil {
+			return nil, fmt.Errorf("writing the image %s: %w", name, err)
+		}
+	}
+	return layouts, nil
+}
+
+// server is what makes an image of one out of the image that has its packages.
+type server struct {
+	start  string // the script /start
+	config v1.Config
+}
+
+func servers() map[string]server {
+	return map[string]server{
+		"postgres": {postgresEntrypoint, v1.Config{
 			Entrypoint: []string{"/start"}, ExposedPorts: map[string]struct{}{"5432/tcp": {}}, StopSignal: "SIGINT",
 			Volumes: map[string]struct{}{"/var/lib/postgresql/data": {}},
-		}),
-		"redis": writeServer(t, servers, "#!/bin/sh\nexec setpriv --reuid=redis --regid=redis --clear-groups \"$@\"\n", v1.Config{
+		}},
+		"redis": {"#!/bin/sh\nexec setpriv --reuid=redis --regid=redis --clear-groups \"$@\"\n", v1.Config{
 			Entrypoint: []string{"/start"}, Cmd: []string{"redis-server", "--protected-mode", "no"},
 			ExposedPorts: map[string]struct{}{"6379/tcp": {}}, WorkingDir: "/tmp",
-		}),
+		}},
 	}
 }
 
-// writeServer is the layout of an image with /start on top of base.
-func writeServer(t testing.TB, base v1.Image, start string, config v1.Config) string {
-	t.Helper()
-	var files bytes.Buffer
-	w := tar.NewWriter(&files)
-	if err := w.WriteHeader(&tar.Header{Name: "start", Mode: 0o755, Size: int64(len(start))}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(w, start); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(files.Bytes())), nil
-	}, tarball.WithMediaType(types.OCILayer))
+// writeServer writes the layout of an image with /start on top of base.
+func writeServer(dir string, base v1.Image, s server) error {
+	layer, err := startLayer(s.start)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	image, err := mutate.AppendLayers(base, layer)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	file, err := image.ConfigFile()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	file = file.DeepCopy()
-	config.Env, file.OS, file.Architecture = file.Config.Env, "linux", runtime.GOARCH
-	file.Config = config
+	s.config.Env, file.OS, file.Architecture = file.Config.Env, "linux", runtime.GOARCH
+	file.Config = s.config
 	if image, err = mutate.ConfigFile(image, file); err != nil {
-		t.Fatal(err)
+		return err
 	}
-	path, err := layout.Write(filepath.Join(t.TempDir(), "layout"), empty.Index)
+	path, err := layout.Write(dir, empty.Index)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := path.AppendImage(image, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "latest"})); err != nil {
-		t.Fatal(err)
+	return path.AppendImage(image, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "latest"}))
+}
+
+// startLayer has nothing but /start.
+func startLayer(start string) (v1.Layer, error) {
+	var files bytes.Buffer
+	w := tar.NewWriter(&files)
+	if err := w.WriteHeader(&tar.Header{Name: "start", Mode: 0o755, Size: int64(len(start))}); err != nil {
+		return nil, err
 	}
-	return string(path)
+	if _, err := io.WriteString(w, start); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(files.Bytes())), nil
+	}, tarball.WithMediaType(types.OCILayer))
 }
