@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,8 +44,9 @@ func (b *bench) services() []measurement {
 	return []measurement{
 		{"Redis and its test under way", b.underWay("redis:7", redisConfig, maxRedis)},
 		{"PostgreSQL and its test under way", b.underWay("postgres:17", postgresConfig, maxPostgres)},
-		{"test with Redis passed, unchanged: containers", b.passedServices},
-		{"test to service, one connection", b.traffic},
+		{"passed with Redis, unchanged: containers", b.passedServices},
+		{"service to test, one connection", b.serviceTraffic},
+		{"--forward to test, one connection", b.forwardTraffic},
 	}
 }
 
@@ -113,13 +115,22 @@ func (b *bench) passedServices(ctx context.Context, _ int) (fact, error) {
 	return s.again(ctx, 2)
 }
 
-// traffic has a test receive from a service, and say how fast that was.
-func (b *bench) traffic(ctx context.Context, runs int) (fact, error) {
-	s, err := b.newSuite("traffic", map[string]string{
+// receive has a test receive from "source", and say how long that took.
+var receive = fmt.Sprintf(`import os, socket, time
+conn, buffer, got = socket.create_connection(("source", int(os.environ["PORT"]))), bytearray(1 << 20), 0
+began = time.monotonic()
+while n := conn.recv_into(buffer): got += n
+assert got == %d, got
+print(time.monotonic() - began)
+`, trafficMB*1_000_000)
+
+// serviceTraffic is what goes from one container to another.
+func (b *bench) serviceTraffic(ctx context.Context, runs int) (fact, error) {
+	s, err := b.newSuite("service-traffic", map[string]string{
 		"seatrial.yaml": `services:
   source: {from: built, run: python3 send.py, ports: [7000]}
 tests:
-  - {name: receives, run: python3 receive.py, services: [source]}
+  - {name: receives, run: python3 receive.py, env: {PORT: 7000}, services: [source]}
 `,
 		"send.py": fmt.Sprintf(`import socketserver
 class Source(socketserver.BaseRequestHandler):
@@ -130,23 +141,62 @@ class Source(socketserver.BaseRequestHandler):
             pass  # who asked whether it is ready wants no more
 socketserver.ThreadingTCPServer(("", 7000), Source).serve_forever()
 `, trafficMB),
-		"receive.py": fmt.Sprintf(`import socket, time
-conn, buffer, got, began = socket.create_connection(("source", 7000)), bytearray(1 << 20), 0, time.monotonic()
-while n := conn.recv_into(buffer): got += n
-assert got == %d, got
-print(time.monotonic() - began)
-`, trafficMB*1_000_000),
+		"receive.py": receive,
 	})
 	if err != nil {
 		return fact{}, err
 	}
+	return s.traffic(ctx, runs)
+}
+
+// forwardTraffic is what comes from a server of this machine, through the client.
+func (b *bench) forwardTraffic(ctx context.Context, runs int) (fact, error) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fact{}, err
+	}
+	defer lis.Close()
+	go serveZeros(lis)
+	_, port, err := net.SplitHostPort(lis.Addr().String())
+	if err != nil {
+		return fact{}, err
+	}
+	s, err := b.newSuite("forward-traffic", map[string]string{
+		"seatrial.yaml": "tests: [{name: receives, run: python3 receive.py, network: none, env: {PORT: " + port + "}}]\n",
+		"receive.py":    receive,
+	})
+	if err != nil {
+		return fact{}, err
+	}
+	return s.traffic(ctx, runs, "--forward", "source="+lis.Addr().String())
+}
+
+// serveZeros sends all who connect as much as they expect, until lis is closed.
+func serveZeros(lis net.Listener) {
+	zeros := make([]byte, 1_000_000)
+	for {
+		conn, err := lis.Accept()
+		if err != nil {
+			return
+		}
+		for range trafficMB {
+			if _, err := conn.Write(zeros); err != nil {
+				break // the test says how much it got
+			}
+		}
+		_ = conn.Close()
+	}
+}
+
+// traffic is as fast as the test says.
+func (s suite) traffic(ctx context.Context, runs int, flags ...string) (fact, error) {
 	took, err := s.median(ctx, min(runs, fewRuns), func(t trial) (time.Duration, error) {
 		said, err := os.ReadFile(filepath.Join(t.reports, "receives", "output.log"))
 		if err != nil {
 			return 0, err
 		}
 		return time.ParseDuration(strings.TrimSpace(string(said)) + "s")
-	})
+	}, flags...)
 	if err != nil {
 		return fact{}, err
 	}
