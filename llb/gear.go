@@ -152,8 +152,14 @@ func (s *socketStream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// maxSocketMessage is far below what gRPC takes.
-const maxSocketMessage = 32 << 10
+// maxSocketMessage is far below what gRPC takes, and large enough for what a message
+// costs not to matter.
+const maxSocketMessage = 256 << 10
+
+// ReadFrom implements io.ReaderFrom. io.Copy's own buffer is small.
+func (s *socketStream) ReadFrom(r io.Reader) (int64, error) {
+	return io.CopyBuffer(struct{ io.Writer }{s}, struct{ io.Reader }{r}, make([]byte, maxSocketMessage))
+}
 
 // Write implements io.Writer.
 func (s *socketStream) Write(p []byte) (int, error) {
