@@ -91,11 +91,16 @@ machine: the client, one buildkitd for all, and docker-registry on loopback.
   `+"`push=true`"+`; once where nothing is tested.
 - **bake** is `+"`buildx bake`"+` with both as targets, over the remote driver. It pushes
   whether the test fails or not.
+
+Tests ran in images that were new each time; ten at once, the large report, and what
+one connection carries at most %d times. Containers are all that the daemon started,
+of the second call and of the first. A service and its test are under way when the
+test prints the service's answer, counted from the end of the image's last step.
 `,
 		time.Now().UTC().Format(time.DateOnly), runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), memory(),
 		runtime.Version(), firstMatch(ctx, "docker-registry", "--version"),
 		moduleVersion("github.com/moby/buildkit"), firstMatch(ctx, b.binary("buildx"), "version"),
-		b.load, r.table(), r.runs)
+		b.load, r.table(), r.runs, fewRuns)
 }
 
 // load is the machine's load average of the last minute.

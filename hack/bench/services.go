@@ -22,7 +22,7 @@ const (
 	maxRedis       = 600 * time.Millisecond
 	maxPostgres    = 2500 * time.Millisecond
 	minTraffic     = 300 // MB/s
-	trafficMB      = 1000
+	trafficMB      = 500
 	postgresConfig = `services:
   db:
     image: postgres:17
