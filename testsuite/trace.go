@@ -61,7 +61,10 @@ const tailSize = 64 << 10
 // trace looks at what an attempt left behind, and brings it here.
 func (s *Suite) trace(ctx context.Context, t *llb.Trial, r *run, ref gateway.Reference, failed error) (*trace, error) {
 	tr := &trace{code: -1}
-	if ctx.Err() != nil || failed != nil && !isTestFailure(t, failed) {
+	if ctx.Err() != nil {
+		return tr, s.bringInterrupted(r, tr)
+	}
+	if failed != nil && !isTestFailure(t, failed) {
 		return tr, nil
 	}
 	var service *ServiceError
@@ -195,6 +198,20 @@ func (s *Suite) bring(ctx context.Context, t *llb.Trial, r *run, left *llb.Remai
 	tr.files, tr.unmatched, err = f.reports(ctx, r.test.Reports)
 	tr.skipped = f.skipped
 	return err
+}
+
+// bringInterrupted writes what is here already of a test that nobody waits for any more.
+func (s *Suite) bringInterrupted(r *run, tr *trace) error {
+	if s.ReportDir == "" || r.stack() == nil {
+		return nil
+	}
+	root, err := s.openDir(r)
+	if err != nil {
+		return &localError{err}
+	}
+	defer root.Close()
+	tr.dir = r.dir
+	return s.bringServices(root, r.stack())
 }
 
 // openDir makes the directory of a run, empty. What an earlier attempt left is put aside.
