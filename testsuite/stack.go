@@ -89,7 +89,7 @@ func (k *stack) bringUp(ctx context.Context, c *instance) error {
 		return err
 	}
 	if err := c.start(ctx); err != nil {
-		return err
+		return fmt.Errorf("could not be started: %w", err)
 	}
 	if k.wanted(c, Healthy) {
 		if err := c.await(ctx); err != nil {
