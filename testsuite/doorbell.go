@@ -156,7 +156,7 @@ func (g *rings) converse(ctx context.Context, k *stack, conn *protocol.Conn, sta
 				k.running = true
 				k.mu.Unlock()
 				running = true
-				err = conn.Send(protocol.Message{Go: &protocol.Go{Listen: listenInTest(k.id, k.services, g.run.test.DependsOn), Volumes: k.volumes(g.run.test.Mounts)}})
+				err = conn.Send(protocol.Message{Go: &protocol.Go{Listen: listenInTest(g.run.view, k.id, k.services, g.run.test.DependsOn), Volumes: k.volumes(g.run.test.Mounts)}})
 			} else {
 				err = g.abort(conn, err)
 			}

@@ -47,7 +47,8 @@ func (s *Suite) wrapper(t *llb.Trial, r *run) (llb.Wrapper, error) {
 		Secret: r.secret(), SecretPath: protocol.ControlFile,
 	}
 	run := protocol.Run{Out: protocol.OutDir, Control: protocol.ControlFile}
-	view := viewFrom(r.test.network())
+	view := viewFrom(r.test.network(), t)
+	r.view = view
 	if len(r.services) > 0 {
 		key, err := servicesKey(r.services)
 		if err != nil {

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"strconv"
 
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/worker/label"
 
+	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite/helper/protocol"
 )
 
@@ -27,24 +30,36 @@ func meshSocket(id string, index, port int) string {
 	return path.Join(protocol.MeshDir, id, fmt.Sprintf("%d-%d.sock", index, port))
 }
 
-// viewpoint is from where services are seen: two bytes of the addresses that they have
-// there.
-type viewpoint [2]byte
+// viewpoint is from where services are seen.
+type viewpoint struct {
+	middle  [2]byte // of the addresses that they have there
+	builder bool    // it is in a network that the builder's containers share
+}
 
 // viewFrom is that of a container. One without a network of its own may share loopback
 // with anything, so that its addresses should be nobody else's.
-func viewFrom(network string) viewpoint {
+func viewFrom(network string, trial *llb.Trial) viewpoint {
 	if network == NetworkNone {
-		return viewpoint{64, 0}
+		return viewpoint{middle: [2]byte{64, 0}}
 	}
 	var b [2]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return viewpoint{64 + b[0]%128, b[1]}
+	return viewpoint{middle: [2]byte{64 + b[0]%128, b[1]}, builder: sharedNetwork(trial)}
 }
+
+// sharedNetwork tells whether all containers with the builder's network are in the same
+// one.
+func sharedNetwork(trial *llb.Trial) bool {
+	return slices.ContainsFunc(trial.Client.BuildOpts().Workers, func(w gateway.WorkerInfo) bool { return w.Labels[label.Network] == "host" })
+}
+
+// direct tells whether a service listens where it is seen from: nobody else could, at its
+// ports, and nobody has to.
+func (v viewpoint) direct(peer *service) bool { return v.builder && peer.Network == NetworkDefault }
 
 // address stands for the service with this index.
 func (v viewpoint) address(index int) string {
-	return net.IPv4(127, v[0], v[1], byte(index+1)).String()
+	return net.IPv4(127, v.middle[0], v.middle[1], byte(index+1)).String()
 }
 
 // hosts are the names of services, but that with the index own.
@@ -54,8 +69,12 @@ func (v viewpoint) hosts(services []*service, own int) []*pb.HostIP {
 		if peer.index == own {
 			continue
 		}
+		address := v.address(peer.index)
+		if v.direct(peer) {
+			address = "127.0.0.1"
+		}
 		for _, name := range peer.names() {
-			out = append(out, &pb.HostIP{Host: name, IP: v.address(peer.index)})
+			out = append(out, &pb.HostIP{Host: name, IP: address})
 		}
 	}
 	return out
@@ -65,7 +84,7 @@ func (v viewpoint) hosts(services []*service, own int) []*pb.HostIP {
 // listener: those wait until it is known whether it uses it.
 func (v *service) listen(view viewpoint, id string, services []*service) (links, late []protocol.Forward) {
 	for _, peer := range services {
-		if peer == v {
+		if peer == v || view.direct(peer) {
 			continue
 		}
 		for _, port := range peer.Spec.Ports {
@@ -86,9 +105,12 @@ func (v *service) listen(view viewpoint, id string, services []*service) (links,
 
 // listenInTest is how the test reaches all of them. It goes by names: of two builds that
 // the daemon took for one, it may have executed the other's test.
-func listenInTest(id string, services []*service, deps []Dependency) []protocol.Forward {
+func listenInTest(view viewpoint, id string, services []*service, deps []Dependency) []protocol.Forward {
 	var links []protocol.Forward
 	for _, v := range services {
+		if view.direct(v) {
+			continue
+		}
 		for _, port := range v.Spec.Ports {
 			links = append(links, protocol.Forward{
 				Address: net.JoinHostPort(v.Name, strconv.Itoa(port)), Socket: meshSocket(id, v.index, port),

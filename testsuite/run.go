@@ -24,6 +24,7 @@ type run struct {
 	split    *split // nil: its files are not shared out
 	files    []string
 	services []*service
+	view     viewpoint  // of its commands
 	graph    *llb.Graph // of the last attempt
 	rings    *rings     // of its last solve, with services
 	dir      string     // its name in Suite.ReportDir

@@ -48,7 +48,7 @@ func newStack(s *Suite, t *llb.Trial, r *run, shelter string) (*stack, error) {
 		if network == "" {
 			network = NetworkNone
 		}
-		k.views = append(k.views, viewFrom(network))
+		k.views = append(k.views, viewFrom(network, t))
 		pattern := ""
 		if v.Spec.Ready != nil {
 			pattern = v.Spec.Ready.Log

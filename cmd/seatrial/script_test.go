@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 					"exits":       cmdExits,
 					"forwardable": cmdForwardable,
 					"frontend":    cmdFrontend,
+					"freeports":   cmdFreePorts,
 					"resolve":     cmdResolve,
 					"steps":       cmdSteps,
 				},
