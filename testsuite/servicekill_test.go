@@ -1,42 +1,82 @@
 package testsuite
 
 import (
+	"math"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/moby/buildkit/client"
 )
 
-// TestServicesEndWithTheClient has a client that is killed, which can tidy up nothing.
+// TestServicesEndWithTheClient has a client that is killed, which can tidy up nothing:
+// the builder is left with no process, no socket, and no more cache records each time.
 func TestServicesEndWithTheClient(t *testing.T) {
 	if marker := os.Getenv("SEATRIAL_TO_BE_KILLED"); marker != "" {
 		runToBeKilled(t, marker)
 		return
 	}
 	onEach(t, func(t *testing.T, b *builder) {
-		marker := "killed" + time.Now().Format("150405.000000000")
-		cmd := exec.Command(os.Args[0], "-test.run=^TestServicesEndWithTheClient$")
-		cmd.Env = append(os.Environ(), "SEATRIAL_TO_BE_KILLED="+marker, "SEATRIAL_ADDR="+b.addr, "SEATRIAL_IMAGE="+b.image)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		killOne(t, b)
+		before := b.atRest(t, math.MaxInt)
+		for range 2 {
+			killOne(t, b)
 		}
-		for deadline := time.Now().Add(60 * time.Second); processes(t, ": test "+marker) == 0; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("the test has not begun")
-			}
-		}
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait() // says that it was killed
-		for deadline := time.Now().Add(60 * time.Second); processes(t, marker) > 0; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d processes are left", processes(t, marker))
-			}
+		b.atRest(t, before)
+		left := &Suite{Tests: []Test{{Command: unique(t) + "ls -A /all", User: "root", Mounts: []Mount{{Type: MountCache, ID: meshID, Target: "/all"}}}}}
+		rep, err := b.solve(t, "FROM busybox\n", left)
+		if log := string(rep.Cases[0].Output.Log); err != nil || strings.TrimSpace(log) != "" {
+			t.Errorf("after the killed runs there are sockets left: %q, %v", log, err)
 		}
 	})
+}
+
+// killOne kills a client while its test runs, and waits for the end of that and of the
+// service.
+func killOne(t *testing.T, b *builder) {
+	t.Helper()
+	marker := "killed" + time.Now().Format("150405.000000000")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestServicesEndWithTheClient$")
+	cmd.Env = append(os.Environ(), "SEATRIAL_TO_BE_KILLED="+marker, "SEATRIAL_ADDR="+b.addr, "SEATRIAL_IMAGE="+b.image)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(60 * time.Second); processes(t, ": test "+marker) == 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the test has not begun")
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // says that it was killed
+	for deadline := time.Now().Add(60 * time.Second); processes(t, marker) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d processes are left", processes(t, marker))
+		}
+	}
+}
+
+// atRest waits until the builder has no filesystem that somebody writes to, beside those
+// that it keeps as such, and at most as many cache records as given, and says how many.
+func (b *builder) atRest(t *testing.T, most int) int {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		records, err := b.client.DiskUsage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		written := slices.ContainsFunc(records, func(u *client.UsageInfo) bool { return u.Mutable && u.RecordType == client.UsageRecordTypeRegular })
+		if !written && len(records) <= most {
+			return len(records)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the builder still has %d cache records, of at most %d: %+v", len(records), most, records)
+		}
+	}
 }
 
 func runToBeKilled(t *testing.T, marker string) {
