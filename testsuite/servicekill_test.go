@@ -19,7 +19,8 @@ func TestServicesEndWithTheClient(t *testing.T) {
 		runToBeKilled(t, marker)
 		return
 	}
-	onEach(t, func(t *testing.T, b *builder) {
+	// One of its own: what other tests had there may be given up at any time.
+	onEachOwn(t, func(t *testing.T, b *builder) {
 		killOne(t, b)
 		before := b.atRest(t, math.MaxInt)
 		for range 2 {

@@ -77,9 +77,20 @@ type builder struct {
 }
 
 func onEach(t *testing.T, f func(t *testing.T, b *builder)) {
+	onDaemons(t, testenv.SharedDaemon, f)
+}
+
+// onEachOwn is onEach with daemons that nobody else has used.
+func onEachOwn(t *testing.T, f func(t *testing.T, b *builder)) {
+	onDaemons(t, func(t testing.TB, kind testenv.Kind) *testenv.Daemon {
+		return testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind})
+	}, f)
+}
+
+func onDaemons(t *testing.T, start func(testing.TB, testenv.Kind) *testenv.Daemon, f func(t *testing.T, b *builder)) {
 	for _, kind := range []testenv.Kind{testenv.Root, testenv.Rootless} {
 		t.Run(kind.String(), func(t *testing.T) {
-			addr := testenv.SharedDaemon(t, kind).Addr
+			addr := start(t, kind).Addr
 			c, err := client.New(context.Background(), addr)
 			if err != nil {
 				t.Fatal(err)
