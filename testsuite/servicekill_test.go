@@ -1,6 +1,7 @@
 package testsuite
 
 import (
+	"bufio"
 	"math"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/client"
+
+	"github.com/seatrial/seatrial/llb"
 )
 
 // TestServicesEndWithTheClient has a client that is killed, which can tidy up nothing:
@@ -42,23 +45,23 @@ func killOne(t *testing.T, b *builder) {
 	marker := "killed" + time.Now().Format("150405.000000000")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServicesEndWithTheClient$")
 	cmd.Env = append(os.Environ(), "SEATRIAL_TO_BE_KILLED="+marker, "SEATRIAL_ADDR="+b.addr, "SEATRIAL_IMAGE="+b.image)
+	says, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(60 * time.Second); processes(t, ": test "+marker) == 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the test has not begun")
+	for lines := bufio.NewScanner(says); lines.Text() != "begun"; {
+		if !lines.Scan() {
+			t.Fatalf("the test has not begun: %v, %v", lines.Err(), cmd.Wait())
 		}
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // says that it was killed
-	for deadline := time.Now().Add(60 * time.Second); processes(t, marker) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d processes are left", processes(t, marker))
-		}
-	}
+	allEnd(t, marker, "the client was killed")
 }
 
 // atRest waits until the builder has no filesystem that somebody writes to, beside those
@@ -86,7 +89,12 @@ func runToBeKilled(t *testing.T, marker string) {
 		t.Fatal(err)
 	}
 	b := &builder{client: c, image: os.Getenv("SEATRIAL_IMAGE")}
-	_, err = b.solve(t, "FROM busybox\n", &Suite{Tests: []Test{{Command: ": test " + marker + "; sleep 1000", Services: []Service{
+	logs := func(st *client.SolveStatus) {
+		for _, l := range st.Logs {
+			_, _ = os.Stdout.Write(l.Data) // to killOne
+		}
+	}
+	_, err = b.solveWith(t, llb.Options{Status: logs}, "FROM busybox\n", &Suite{Tests: []Test{{Command: ": test " + marker + "; echo begun; sleep 1000", Services: []Service{
 		{Name: "db", Ports: []int{5432}, Shell: ": service " + marker + "; " + echo("5432", "x")},
 	}}}})
 	t.Fatal(err)

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seatrial/seatrial/llb"
 )
@@ -73,30 +76,44 @@ func TestServicesEndWithTheirTest(t *testing.T) {
 				if k == nil {
 					t.Fatal("no service was started")
 				}
-				for deadline := time.Now().Add(20 * time.Second); processes(t, marker) > 0; time.Sleep(10 * time.Millisecond) {
-					if time.Now().After(deadline) {
-						t.Fatal("the service is still there")
-					}
-				}
+				allEnd(t, marker, "the run")
 			})
 		}
 	})
 }
 
-// processes is how many processes of this machine have a word in their command line.
-func processes(t *testing.T, word string) int {
+// allEnd waits until there are no processes on this machine with a word in their command
+// line: for each to end, a minute at most.
+func allEnd(t *testing.T, word, after string) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for left := pids(t, word); len(left) > 0; left = pids(t, word) {
+		fd, err := unix.PidfdOpen(left[0], 0)
+		if err != nil {
+			continue // it has just ended
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(max(0, time.Until(deadline).Milliseconds())))
+		unix.Close(fd)
+		if n == 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			t.Fatalf("%d processes are left after %s: %v", len(left), after, err)
+		}
+	}
+}
+
+func pids(t *testing.T, word string) []int {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
+	var out []int
 	for _, name := range files {
-		if raw, err := os.ReadFile(name); err == nil && bytes.Contains(raw, []byte(word)) {
-			n++
+		pid, perr := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if raw, err := os.ReadFile(name); err == nil && perr == nil && bytes.Contains(raw, []byte(word)) {
+			out = append(out, pid)
 		}
 	}
-	return n
+	return out
 }
 
 // running are the services of the first test once it was let go.

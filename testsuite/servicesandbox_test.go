@@ -38,11 +38,7 @@ func TestServicesWithoutProcessSandbox(t *testing.T) {
 	}
 	over := func(after string) {
 		t.Helper()
-		for deadline := time.Now().Add(time.Minute); processes(t, marker) > 0; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%d processes are left after %s", processes(t, marker), after)
-			}
-		}
+		allEnd(t, marker, after)
 	}
 	for _, rings := range []int{1, 0} {
 		s := suite("true")
