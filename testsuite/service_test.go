@@ -1,22 +1,26 @@
 package testsuite
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
-// echo answers each connection with a line, on a port.
-func echo(port, line string) string {
-	return "while :; do echo " + line + " | nc -l -p " + port + "; done"
+// echo answers each connection with a line, on a port. It is a program that writes it:
+// what netcat itself gets from a pipe is lost if the other side closes its half first.
+func echo(port, line string) string { return "nc -ll -p " + port + " -e echo " + line }
+
+// connect defines ask, which asks a service once: one that is ready answers.
+const connect = `ask() { nc "$1" "$2" </dev/null; }; `
+
+// unique makes a test another one than those before, also when it is repeated on the same
+// daemon (-count).
+func unique(t *testing.T) string {
+	return fmt.Sprintf(": %s at %d; ", t.Name(), time.Now().UnixNano())
 }
-
-// connect asks a service until it answers, which netcat's may not always be ready to.
-const connect = `ask() { for i in 1 2 3 4 5 6 7 8 9 10; do got=$(nc "$1" "$2" </dev/null) && [ -n "$got" ] && { echo "$got"; return; }; sleep 0.1; done; return 1; }; `
-
-// unique makes a test another one than those before.
-func unique(t *testing.T) string { return ": " + filepath.Base(t.TempDir()) + t.Name() + "; " }
 
 // ringsOf is how often a suite's test was executed with services.
 func ringsOf(s *Suite, i int) int {
@@ -31,7 +35,7 @@ func TestServices(t *testing.T) {
 		command := connect + unique(t) + `[ "$(ask db 5432)" = served ] && [ "$(ask other.name 5432)" = served ] && [ "$(ask front 80)" = "front of served" ]`
 		suite := func() *Suite {
 			return &Suite{ReportDir: t.TempDir(), Tests: []Test{{Name: "unit", Command: command, Services: []Service{
-				{Name: "front", Ports: []int{80}, DependsOn: []Dependency{{Service: "db"}}, User: "app", Shell: connect + `echo "front starts" ; while :; do echo "front of $(ask db 5432)" | nc -l -p 80; done`},
+				{Name: "front", Ports: []int{80}, DependsOn: []Dependency{{Service: "db"}}, User: "app", Shell: connect + `echo "front starts"; ` + echo("80", `"front of $(ask db 5432)"`)},
 				{Name: "db", Aliases: []string{"other.name"}, Ports: []int{5432}, Env: map[string]string{"WHAT": "served"}, Shell: "echo db starts >/dev/stderr; " + echo("5432", "$WHAT")},
 			}}}}
 		}

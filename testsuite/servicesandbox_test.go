@@ -28,7 +28,7 @@ func TestServicesWithoutProcessSandbox(t *testing.T) {
 		return &Suite{Tests: []Test{{
 			Mounts: []Mount{volume}, Command: connect + `[ "$(ask front 80)" = "front of db" ] && [ "$(cat /hold/it)" = cargo ] && ` + ends,
 			Services: []Service{
-				{Name: "front", Ports: []int{80}, User: "app", DependsOn: []Dependency{{Service: "db"}}, Shell: connect + behind + `while :; do echo "front of $(ask db 5432)" | nc -l -p 80; done`},
+				{Name: "front", Ports: []int{80}, User: "app", DependsOn: []Dependency{{Service: "db"}}, Shell: connect + behind + echo("80", `"front of $(ask db 5432)"`)},
 				{
 					Name: "db", Ports: []int{5432}, Mounts: []Mount{volume}, Shell: behind + "echo cargo >/hold/it; " + echo("5432", "db"),
 					Ready: &Probe{Test: []string{"CMD-SHELL", "test -e /hold/it"}},

@@ -58,7 +58,7 @@ func TestServiceThatIsOnlyStarted(t *testing.T) {
 			DependsOn: []Dependency{{Service: "db", Condition: Started}},
 			Services: []Service{{
 				Name: "db", Ports: []int{7000, 7001},
-				Shell: "nc -l -p 7001 </dev/null; echo up >/up; while :; do nc -l -p 7000 </up; done",
+				Shell: "nc -l -p 7001 </dev/null; " + echo("7000", "up"),
 			}},
 		}}}
 		rep, err := b.solve(t, "FROM busybox\n", s)

@@ -113,7 +113,7 @@ func (b *builder) service(ctx context.Context, g gateway.Client, socket string) 
 		return nil, err
 	}
 	run := protocol.Run{User: "app", Forwards: protocol.Forwards{Export: []protocol.Forward{{Address: "127.0.0.1:5432", Socket: socket}}}}
-	args, err := protocol.Args(protocol.ModeRun, run, "/bin/sh", "-c", "while :; do echo served | busybox nc -l -p 5432; done")
+	args, err := protocol.Args(protocol.ModeRun, run, "/bin/sh", "-c", "exec busybox nc -ll -p 5432 -e busybox echo served")
 	if err != nil {
 		return ctr, err
 	}
