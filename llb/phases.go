@@ -39,7 +39,7 @@ type Phases struct {
 }
 
 // Shipment is an image in the daemon's content store. Its blobs are safe from
-// the daemon's garbage collection until Ship returns.
+// the daemon's garbage collection until Ship returns or calls Release.
 type Shipment struct {
 	// Descriptor is the image's manifest or index.
 	Descriptor ocispecs.Descriptor
@@ -67,7 +67,8 @@ func (s *Shipment) Verdict(ctx context.Context) error {
 func (s *Shipment) Materialize(ctx context.Context) error { return s.materialize(ctx) }
 
 // Release says that no more will be read from Content, and Materialize and Export
-// not be called. It spares the end of Ship the wait for the trial's build to be over.
+// not be called. Once the image has passed, too, the daemon ends its builds while Ship
+// goes on.
 func (s *Shipment) Release() { s.release() }
 
 // Result is what a solve came to.

@@ -13,22 +13,48 @@ import (
 //
 // It lasts as long as ctx, which is the caller's, not as long as the daemon's call:
 // once everything was read, a daemon that goes away is no reason to leave tags half
-// moved.
+// moved. Nor is the daemon kept waiting then for more than the verdict: it writes down
+// the build, which takes it as long as moving a tag, while tags move.
 func (s *solve) finalize(ctx context.Context) func(context.Context, map[string]string) error {
 	return func(callCtx context.Context, resp map[string]string) error {
 		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(callCtx, func() {
+		stop := context.AfterFunc(callCtx, func() {
 			if !s.release.isSet() {
 				cancel(context.Cause(callCtx))
 			}
-		})()
-		if err := s.send(ctx, resp); err != nil {
-			// Unavailable and Unimplemented would mean "no callback".
-			return status.Error(codes.Aborted, err.Error())
+		})
+		sent := make(chan error, 1)
+		go func() {
+			defer cancel(nil)
+			defer stop()
+			sent <- s.send(ctx, resp)
+		}()
+		select {
+		case err := <-sent:
+			if err != nil {
+				// Unavailable and Unimplemented would mean "no callback".
+				return status.Error(codes.Aborted, err.Error())
+			}
+			return nil
+		case <-s.passed(ctx):
+			return nil
 		}
-		return nil
 	}
+}
+
+// passed is closed when the image has passed and nothing more of it will be read. Its
+// goroutine ends with ctx.
+func (s *solve) passed(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		if _, err := s.release.get(ctx); err != nil {
+			return
+		}
+		if _, err := s.verdict.get(ctx); err == nil {
+			close(done)
+		}
+	}()
+	return done
 }
 
 func (s *solve) finalized() bool {
@@ -70,8 +96,8 @@ func (s *solve) send(ctx context.Context, resp map[string]string) error {
 	return nil
 }
 
-// awaitShip waits for a Ship that is still at work when the builds have ended, which
-// they do at once when the daemon is lost.
+// awaitShip waits for a Ship that is still at work when the builds have ended: they do
+// when it needs nothing more of them, and at once when the daemon is lost.
 func (s *solve) awaitShip() {
 	if s.finalized() {
 		<-s.shipEnded

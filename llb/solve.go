@@ -104,8 +104,9 @@ func (s *solve) run(ctx context.Context) error {
 	s.awaitShip()
 	s.memorizing.Wait()
 	// What was shipped is shipped: that the daemon could not end its side of
-	// it well, or was lost then, undoes nothing.
-	if imageErr == nil && trialErr == nil || s.arrived() {
+	// it well, or was lost then, undoes nothing. And what was not is not, however
+	// well both builds ended.
+	if s.arrived() || s.phases.Ship == nil && trialErr == nil {
 		if t, err := s.trial.get(ctx); err == nil {
 			image, _ := s.exported.get(ctx) // it is there, like the trial
 			s.result.Passed = Passes{image.Digest, t.passes(), t.notes}

@@ -136,6 +136,50 @@ func TestShipErrorIsTheError(t *testing.T) {
 	})
 }
 
+// TestBuildEndsWhileItIsShipped has a Ship that goes on until the daemon has written the
+// build down: once nothing is read any more, it is not kept from that. Its error counts
+// all the same.
+func TestBuildEndsWhileItIsShipped(t *testing.T) {
+	onEach(t, func(t *testing.T, c *client.Client) {
+		for _, end := range []error{nil, errors.New("the crane is broken")} {
+			opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\n"+nonce(t)+"\n"))
+			_, err := Solve(context.Background(), c, opt, Phases{
+				Try: func(context.Context, *Trial) error { return nil },
+				Ship: func(ctx context.Context, s *Shipment) error {
+					s.Release()
+					if err := s.Verdict(ctx); err != nil {
+						return err
+					}
+					if err := writtenDown(ctx, c, s.Descriptor.Digest); err != nil {
+						return err
+					}
+					return end
+				},
+			})
+			if !errors.Is(err, end) {
+				t.Errorf("Solve() = %v, want %v", err, end)
+			}
+		}
+	})
+}
+
+// writtenDown waits for an image in the daemon's history.
+func writtenDown(ctx context.Context, c *client.Client, image digest.Digest) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	stream, err := c.ControlClient().ListenBuildHistory(ctx, &controlapi.BuildHistoryRequest{})
+	for err == nil {
+		var ev *controlapi.BuildHistoryEvent
+		ev, err = stream.Recv()
+		for _, desc := range ev.GetRecord().GetResult().GetResults() {
+			if ev.Record.CompletedAt != nil && desc.Digest == image.String() {
+				return nil
+			}
+		}
+	}
+	return err
+}
+
 // TestSharedStepsRunOnce has a stage and the image build on one slow step, and a
 // command on the image: all of them in builds of their own.
 func TestSharedStepsRunOnce(t *testing.T) {
