@@ -49,16 +49,16 @@ func (pr *project) blame(err error) error {
 
 var flagInText = regexp.MustCompile(`--([a-z][a-z-]+)`)
 
-// suspect is the stage that is not there; or a value of the first flag that the error
-// names, if the file gave it; or, if it names none, the value that it quotes.
+// suspect is a value of the first flag that the error names, if the file gave it; or, if
+// it names none, the stage that is not there or the value that it quotes.
 func (pr *project) suspect(err error) (config.Pos, bool) {
+	text := err.Error()
+	flags := flagInText.FindAllStringSubmatch(text, -1)
 	var unknown *testsuite.UnknownStageError
-	if errors.As(err, &unknown) {
+	if errors.As(err, &unknown) && len(flags) == 0 {
 		pos, ok := pr.stages[unknown.Stage]
 		return pos, ok
 	}
-	text := err.Error()
-	flags := flagInText.FindAllStringSubmatch(text, -1)
 	for _, m := range flags {
 		for _, s := range pr.applied {
 			if s.Flag != m[1] {

@@ -245,7 +245,10 @@ func (p *plan) testPlatforms(values []string) error {
 func (p *plan) stages(suite *testsuite.Suite, have []string) ([]string, error) {
 	if len(have) > 0 {
 		if err := p.stageContexts(have); err != nil {
-			return nil, err
+			return nil, p.project.blame(err)
+		}
+		if err := p.noCacheStages(have); err != nil {
+			return nil, p.project.blame(err)
 		}
 	}
 	if suite == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/llb"
+	"github.com/seatrial/seatrial/testsuite"
 )
 
 // runOptions are flags about the surroundings of RUN instructions and tests.
@@ -38,6 +40,19 @@ func (p *plan) runOptions(c *cli.Context) error {
 		return err
 	}
 	return p.entitlements(c)
+}
+
+// noCacheStages checks the stages that are to be built anew, which BuildKit looks up by
+// name alone: it would pass over others in silence. An empty name is that of the stages
+// that have none.
+func (p *plan) noCacheStages(have []string) error {
+	for _, name := range p.build.NoCacheStages {
+		known := func(stage string) bool { return strings.EqualFold(stage, name) }
+		if name != "" && !slices.ContainsFunc(have, known) {
+			return stageError(fmt.Errorf("--no-cache-filter: %w", &testsuite.UnknownStageError{Stage: name, Have: have}))
+		}
+	}
+	return nil
 }
 
 func (p *plan) frontends(values []string) error {
