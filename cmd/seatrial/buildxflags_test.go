@@ -1,16 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/creack/pty"
 	"github.com/urfave/cli/v2"
 
 	"github.com/seatrial/seatrial/hack/testenv"
@@ -135,8 +136,13 @@ func sshKey(t *testing.T) string {
 // parse makes a plan of a command line and carries nothing out.
 func parse(t *testing.T, args ...string) error {
 	t.Helper()
-	var out bytes.Buffer
-	app := newApp(Streams{Out: &out, Err: &out})
+	return parseAt(t, io.Discard, args...)
+}
+
+// parseAt is parse with a standard output.
+func parseAt(t *testing.T, out io.Writer, args ...string) error {
+	t.Helper()
+	app := newApp(Streams{Out: out, Err: io.Discard})
 	modes := map[string]mode{"build": modeBuild, "test": modeTest, "run": modeRun}
 	for _, cmd := range app.Commands {
 		if m, ok := modes[cmd.Name]; ok {
@@ -156,6 +162,9 @@ func TestWrongOutputs(t *testing.T) {
 		want string
 	}{
 		{[]string{"build", "-o", ""}, "empty"},
+		{[]string{"build", "-o", "dest=x"}, "has no type=, which is one of registry, image, local"},
+		{[]string{"build", "-o", "dest=x,tar=false"}, "has no type="},
+		{[]string{"build", "-o", "type="}, "has no type="},
 		{[]string{"build", "-o", "type=zip,dest=x"}, "registry, image, local, tar, oci, docker"},
 		{[]string{"build", "-o", "type=oci,dest"}, "KEY=VALUE"},
 		{[]string{"build", "-o", "type=oci,output=x"}, "dest"},
@@ -168,7 +177,10 @@ func TestWrongOutputs(t *testing.T) {
 		{[]string{"build", "-o", "type=local,dest=.,mode=delete"}, "not inside the working directory"},
 		{[]string{"build", "-o", "type=local,dest=link/x,mode=delete"}, "not inside the working directory"},
 		{[]string{"build", "-o", "type=oci,dest=dir"}, "is a directory"},
-		{[]string{"build", "-o", "type=oci,dest=no/such/file"}, "cannot write"},
+		{[]string{"build", "-o", "type=oci,dest=no/such/file"}, "cannot write to no/such: no such file or directory"},
+		{[]string{"build", "-o", "type=tar,dest=no/such/file"}, "make the directory"},
+		{[]string{"build", "-o", "type=local,dest=/proc/none"}, "cannot write to /proc: "}, // not even root may
+		{[]string{"build", "-o", "type=docker"}, "docker load"},
 		{[]string{"build", "-o", "type=oci,dest=x,tar=maybe"}, "true or false"},
 		{[]string{"build", "-o", "type=docker,dest=x,tar=false"}, "docker load"},
 		{[]string{"build", "-o", "type=docker,dest=x", "--platform", "linux/amd64,linux/arm64"}, "one platform"},
@@ -200,5 +212,25 @@ func TestWrongOutputs(t *testing.T) {
 				t.Errorf("left behind: %q (%v)", left, err)
 			}
 		})
+	}
+}
+
+// TestTerminalIsNoOutput has a tar not be written where somebody is looking.
+func TestTerminalIsNoOutput(t *testing.T) {
+	user, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer user.Close()
+	defer tty.Close()
+	project := testenv.Dir(t, "Dockerfile", "FROM busybox\n")
+	for _, v := range []string{"-", "type=tar", "type=tar,dest=-", "type=oci", "type=docker,dest=-"} {
+		var usage *usageError
+		if err := parseAt(t, tty, "build", "-o", v, project); !errors.As(err, &usage) || !strings.Contains(usage.Error(), "a terminal is no place") {
+			t.Errorf("-o %s at a terminal = %v, want a usage error", v, err)
+		}
+		if err := parse(t, "build", "-o", v, project); err != nil {
+			t.Errorf("-o %s: %v", v, err)
+		}
 	}
 }

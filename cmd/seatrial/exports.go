@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,10 +132,17 @@ func checkWritable(o *output) error {
 	if err == nil {
 		err = errors.Join(f.Close(), os.Remove(f.Name()))
 	}
-	if err != nil {
-		return usagef("", "--output %q: cannot write there: %w", o.typed, err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	hint := ""
+	if errors.Is(err, os.ErrNotExist) {
+		hint = "make the directory first, or name another"
+	}
+	if at := new(fs.PathError); errors.As(err, &at) {
+		err = at.Err // the file that it names is none of the user's
+	}
+	return usagef(hint, "--output %q: cannot write to %s: %w", o.typed, dir, err)
 }
 
 func isTerminal(w io.Writer) bool {

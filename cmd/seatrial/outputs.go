@@ -58,7 +58,7 @@ func parseOutput(v string) (output, error) {
 	case v == stdout:
 		o.kind, o.dest = client.ExporterTar, stdout
 		return o, nil
-	case len(fields) == 1 && !strings.HasPrefix(v, "type="):
+	case len(fields) == 1 && !isAttribute(v):
 		o.kind, o.dest = client.ExporterLocal, v
 		return o, o.check()
 	}
@@ -77,6 +77,13 @@ func parseOutput(v string) (output, error) {
 		}
 	}
 	return o, o.check()
+}
+
+// isAttribute tells an attribute that stands alone from a directory. buildx takes all
+// but type for directories, such as one that is called dest=out.
+func isAttribute(v string) bool {
+	key, _, ok := strings.Cut(v, "=")
+	return ok && slices.Contains([]string{"type", "dest", "name", "push", "tar"}, strings.TrimSpace(strings.ToLower(key)))
 }
 
 // check makes sure of what can be known of an output by itself.
@@ -104,6 +111,8 @@ func (o *output) check() error {
 			return usagef("type=oci,tar=false is a directory", "--output %q: docker load takes a tar", o.typed)
 		}
 	case client.ExporterTar, client.ExporterImage, outputRegistry, outputCacheOnly:
+	case "":
+		return usagef("", "--output %q has no type=, which is one of %s", o.typed, strings.Join(outputTypes, ", "))
 	default:
 		return usagef("", "--output %q: type %q is not one of %s", o.typed, o.kind, strings.Join(outputTypes, ", "))
 	}
