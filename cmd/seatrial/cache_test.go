@@ -141,10 +141,14 @@ func TestCacheHasTheCompressionOfTheImage(t *testing.T) {
 
 func TestCacheThatFailsIsAWarning(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
-		project := testenv.Dir(t, "Dockerfile", plainDockerfile)
-		c := start(t, w.env(), "run", "-t", w.registry.Host+"/acme/app", "--test", "true",
+		project, dir := testenv.Dir(t, "Dockerfile", plainDockerfile), filepath.Join(t.TempDir(), "none")
+		c := start(t, w.env(), "run", "-t", w.registry.Host+"/acme/app", "--test", "true", "--cache-from", "type=local,src="+dir,
 			"--cache-from", "127.0.0.1:1/no/cache", "--cache-to", "type=registry,ref=127.0.0.1:1/no/cache", project)
 		c.exits(0)
 		c.says("tag moved", "warning: exporting cache: ", "127.0.0.1:1")
+		c.saysOnce(`warning: --cache-from type=local: there is no cache "latest" in `+dir, " ERROR: failed to configure registry cache importer: ")
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("the directory of the cache that is not there was made")
+		}
 	})
 }

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/ociindex"
 	"github.com/moby/buildkit/cmd/buildctl/build"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 )
 
@@ -34,6 +39,7 @@ func (p *plan) caches(c *cli.Context) error {
 	if err := checkCaches("cache-from", "src", p.build.CacheImports); err != nil {
 		return err
 	}
+	p.warnOfAbsent()
 	if err := checkCaches("cache-to", "dest", p.build.CacheExports); err != nil {
 		return err
 	}
@@ -119,4 +125,41 @@ func checkCaches(flag, dir string, entries []client.CacheOptionsEntry) error {
 		}
 	}
 	return nil
+}
+
+// warnOfAbsent tells of directories without a cache, of which BuildKit tells its log
+// alone.
+func (p *plan) warnOfAbsent() {
+	for _, e := range p.build.CacheImports {
+		if holdsCache(e) {
+			continue
+		}
+		parts, err := filepath.Glob(filepath.Join(e.Attrs["src"], "*", ocispecs.ImageIndexFile))
+		if len(p.addrs) > 1 && err == nil && len(parts) > 0 {
+			continue // each builder has one of its own
+		}
+		p.warned = append(p.warned, finding{message: fmt.Sprintf("--cache-from type=local: there is no cache %q in %s", cacheTag(e), e.Attrs["src"])})
+	}
+}
+
+// holdsCache tells whether there is a cache where one is to be read from. BuildKit's
+// client makes the directories that are not there.
+func holdsCache(e client.CacheOptionsEntry) bool {
+	if e.Type != "local" {
+		return true
+	}
+	if e.Attrs["digest"] != "" {
+		_, err := os.Stat(e.Attrs["src"])
+		return err == nil
+	}
+	desc, err := ociindex.NewStoreIndex(e.Attrs["src"]).Get(cacheTag(e))
+	return err == nil && desc != nil
+}
+
+// cacheTag is that of a local cache.
+func cacheTag(e client.CacheOptionsEntry) string {
+	if tag, ok := e.Attrs["tag"]; ok {
+		return tag
+	}
+	return "latest"
 }

@@ -127,6 +127,16 @@ func (c *command) says(texts ...string) {
 	}
 }
 
+// saysOnce checks that standard error has each text in one place.
+func (c *command) saysOnce(texts ...string) {
+	c.t.Helper()
+	for _, text := range texts {
+		if n := strings.Count(c.stderr(), text); n != 1 {
+			c.t.Errorf("%q is %d times in what seatrial printed, want once:\n%s", text, n, c.stderr())
+		}
+	}
+}
+
 // world is a builder and a registry with the image busybox.
 type world struct {
 	daemon   *testenv.Daemon

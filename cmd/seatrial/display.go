@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ type display struct {
 	showsLogs bool
 
 	mu     sync.Mutex
+	unread map[digest.Digest]bool // caches that are known to be unreadable
 	ch     chan *client.SolveStatus
 	closed bool
 	done   chan struct{}
@@ -32,6 +35,7 @@ func startDisplay(w io.Writer, mode string) (*display, error) {
 	}
 	d := &display{
 		showsLogs: mode != "quiet" && mode != "rawjson",
+		unread:    map[digest.Digest]bool{},
 		ch:        make(chan *client.SolveStatus, 16), done: make(chan struct{}),
 	}
 	go func() {
@@ -46,8 +50,25 @@ func (d *display) send(st *client.SolveStatus) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.closed {
-		d.ch <- st
+		d.ch <- d.once(st)
 	}
+}
+
+// importing begins the name of the step in which a cache is read.
+const importing = "importing cache manifest from "
+
+// once leaves out what is said again of a cache that could not be read: every build of
+// every builder looks for it.
+func (d *display) once(st *client.SolveStatus) *client.SolveStatus {
+	out := *st
+	out.Vertexes = slices.DeleteFunc(slices.Clone(st.Vertexes), func(v *client.Vertex) bool {
+		known := d.unread[v.Digest]
+		if v.Error != "" && strings.HasPrefix(v.Name, importing) {
+			d.unread[v.Digest] = true
+		}
+		return known
+	})
+	return &out
 }
 
 // close shows what is left and returns when it is shown. Nothing more is shown then.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -163,6 +164,26 @@ func message(err error) string {
 		text = strings.ReplaceAll(text, noise, "")
 	}
 	return strings.TrimSpace(sanitize(llb.RedactURLs(text)))
+}
+
+// messages are those of errors that were joined, each once.
+func messages(err error) []string {
+	if err == nil {
+		return nil
+	}
+	many, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []string{message(err)}
+	}
+	var out []string
+	for _, e := range many.Unwrap() {
+		for _, text := range messages(e) {
+			if !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+	}
+	return out
 }
 
 // sanitize keeps what a remote side put into an error from driving the terminal.

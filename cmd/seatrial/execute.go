@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
@@ -142,6 +143,7 @@ func (p *plan) solveShare(ctx context.Context, s *share, all []*share, build llb
 	if len(p.addrs) > 1 {
 		build = cachesApart(build, s, all)
 	}
+	build.CacheImports = slices.DeleteFunc(slices.Clone(build.CacheImports), func(e client.CacheOptionsEntry) bool { return !holdsCache(e) })
 	build.Recall = func(ctx context.Context) []llb.Passes { return p.recallPasses(ctx, build.CacheImports) }
 	res, err := llb.Solve(ctx, s.builder.Client, build, ph)
 	if err == nil && res.CacheErr == nil {

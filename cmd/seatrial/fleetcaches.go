@@ -2,7 +2,6 @@ package main
 
 import (
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,7 +30,7 @@ func cachesApart(build llb.Options, s *share, all []*share) llb.Options {
 		// It has no part in what other solves write into theirs.
 		build.CacheImports = append(build.CacheImports, client.CacheOptionsEntry{Type: e.Type, Attrs: maps.Clone(e.Attrs)})
 		for _, p := range wanted {
-			if part, ok := cacheFor(e, "src", p); ok && exists(part) {
+			if part, ok := cacheFor(e, "src", p); ok {
 				build.CacheImports = append(build.CacheImports, part)
 			}
 		}
@@ -79,14 +78,4 @@ func each(names, suffix string) string {
 		list[i] += "-" + suffix
 	}
 	return strings.Join(list, ";")
-}
-
-// exists tells whether a cache to import may be there. BuildKit's client makes the
-// directories that are not.
-func exists(e client.CacheOptionsEntry) bool {
-	if e.Type != "local" {
-		return true
-	}
-	_, err := os.Stat(e.Attrs["src"])
-	return err == nil
 }

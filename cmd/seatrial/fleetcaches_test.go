@@ -60,15 +60,23 @@ func TestSeveralBuildersKeepCaches(t *testing.T) {
 	}
 }
 
-// TestSeveralBuildersAndACacheThatFails has it be a warning, for each builder.
+// TestSeveralBuildersAndACacheThatFails has it be a warning: of what all read once, of what
+// each has written for each.
 func TestSeveralBuildersAndACacheThatFails(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			w, addrs := newFleetWorld(t, kind)
-			c := start(t, w.env(), append([]string{"run", "-t", w.registry.Host + "/acme/fleet", "--test", "true", "--cache-from", "127.0.0.1:1/no/cache",
+			c := start(t, w.env(), append([]string{"run", "-t", w.registry.Host + "/acme/fleet", "--test", "true", "--cache-from", "127.0.0.1:1/no/cache", "--cache-from", "type=local,src=" + t.TempDir(),
 				"--cache-to", "127.0.0.1:1/no/cache", "--cache-to", "type=inline", testenv.Dir(t, "Dockerfile", fleetDockerfile)}, addrs...)...)
 			c.exits(0)
 			c.says("tag moved", "warning: exporting cache: ", "no/cache:latest-linux-amd64", "no/cache:latest-linux-386")
+			c.saysOnce("warning: --cache-from type=local: there is no cache")
+			for _, tag := range []string{"latest", "latest-linux-amd64", "latest-linux-386"} {
+				c.saysOnce("/no/cache/manifests/" + tag + `": `)
+			}
+			if got := strings.Count(c.stderr(), "\nwarning: exporting cache: "); got != 2 {
+				t.Errorf("%d warnings of caches that were not exported, want one for each builder:\n%s", got, c.stderr())
+			}
 		})
 	}
 }

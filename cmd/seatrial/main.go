@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
+
 	_ "github.com/seatrial/seatrial/cmd/internal/heap"
 
 	// BuildKit's programs all register this gRPC codec. The default one refuses
@@ -21,6 +23,8 @@ func main() {
 	// A reader that has gone is an error like others: what was started must
 	// be stopped.
 	signal.Ignore(syscall.SIGPIPE)
+	// BuildKit's client logs, once for each build, what a user is told here.
+	logrus.SetLevel(logrus.ErrorLevel)
 	ctx, stop := context.WithCancelCause(context.Background())
 	go watchSignals(stop)
 	code := Main(ctx, os.Args, Streams{Out: os.Stdout, Err: os.Stderr})

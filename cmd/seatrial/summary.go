@@ -59,8 +59,8 @@ func (o *outcome) summary(w io.Writer) {
 	warnOfContexts(w, o.result.Transfers)
 	building, compressing := o.result.Record.Compression()
 	hintAtCompression(w, o.compression, building, compressing)
-	if err := o.result.CacheErr; err != nil {
-		fmt.Fprintf(w, "warning: %s\n", message(err))
+	for _, text := range messages(o.result.CacheErr) {
+		fmt.Fprintf(w, "warning: %s\n", text)
 	}
 	row(w, "took", o.timing(), "")
 }
