@@ -31,7 +31,7 @@ func Call(ctx context.Context, c *client.Client, opt Options, request string) (m
 			return err
 		}
 		if cv.foreign != nil {
-			answer, err = cv.foreign.call(ctx, request)
+			answer, err = cv.foreign.call(ctx, request, "")
 			return err
 		}
 		res, ok, err := cv.subrequest(ctx)

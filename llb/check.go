@@ -18,11 +18,14 @@ import (
 // Inspection is what can be known of a build without building anything.
 type Inspection struct {
 	// Frontend is the image that converts the Dockerfile, with its digest; "" for
-	// the built-in converter. Nothing is known then of what is missing: it would have
-	// to convert, and may run steps to do so.
+	// the built-in converter. Of what is missing no more is known then than Frontend
+	// says, which is secrets and SSH agents: it would have to convert, and may run
+	// steps to do so.
 	Frontend string
 	// Unlinted is why Frontend did not lint; nil if it did.
 	Unlinted error
+	// Untold is why Frontend did not say what it asks for; nil if it did.
+	Untold error
 	// Lint is what BuildKit's linter, or Frontend, says of the whole Dockerfile.
 	Lint *lint.LintResults
 	// Missing is what the build needs and would not get.
@@ -66,10 +69,11 @@ func Check(ctx context.Context, c *client.Client, opt Options, stages func(have 
 		if _, err := cv.chooseFrontend(ctx, g, opt.AllowFrontends, b); err != nil {
 			return err
 		}
+		look := out.inspect
 		if cv.foreign != nil {
-			return out.ask(ctx, cv, stages)
+			look = out.ask
 		}
-		if err := out.inspect(ctx, cv, n, stages); err != nil {
+		if err := look(ctx, cv, n, stages); err != nil {
 			return err
 		}
 		out.Missing = append(n.found, refusals(ctx, c, sess, slices.Concat(opt.Entitlements, n.entitled))...)

@@ -116,8 +116,15 @@ func (k *checker) foreign(ins *llb.Inspection) {
 	if ins.Frontend == "" {
 		return
 	}
-	k.add(finding{rule: "syntax", message: "base images, secrets and entitlements were not looked at: the frontend image " + ins.Frontend + " alone knows them, and when it builds",
+	what := "base images and entitlements"
+	if ins.Untold != nil {
+		what = "base images, secrets, SSH agents and entitlements"
+	}
+	k.add(finding{rule: "syntax", message: what + " were not looked at: the frontend image " + ins.Frontend + " alone knows them, and when it builds",
 		fix: "a run says what is missing when it comes to it"})
+	if ins.Untold != nil {
+		k.add(finding{rule: "syntax", message: "the frontend image has no outline of what it asks for: " + message(ins.Untold)})
+	}
 	if ins.Unlinted != nil {
 		k.add(finding{rule: "syntax", message: "the Dockerfile was not linted: " + message(ins.Unlinted), fix: strings.Join(buildHints(&buildError{err: ins.Unlinted}), "\n")})
 	}
