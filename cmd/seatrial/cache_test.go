@@ -87,25 +87,37 @@ func TestCachedPassIsOfOneImage(t *testing.T) {
 	}
 }
 
-// TestInlineCache has the image itself be the cache: of its own steps, not of tests.
+// TestInlineCache has the image itself be the cache: of its own steps, not of tests. A
+// cache in a registry with as few layers, which is written beside it, has those as well.
 func TestInlineCache(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind}))
 			project := testenv.Dir(t, "Dockerfile", cachedDockerfile, "name", t.Name())
-			ref := w.registry.Host + "/acme/app:inline"
-			start(t, w.env(), "run", "-t", ref, "--cache-to", "type=inline", project).exits(0)
+			ref, tests := w.registry.Host+"/acme/app:inline", w.registry.Host+"/acme/cache:tests"
+			start(t, w.env(), "run", "-t", ref, "--cache-to", "type=inline", "--cache-to", "type=registry,ref="+tests, project).exits(0)
 			want := resolve(t.Fatalf, ref)
 
-			w.daemon = testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind})
-			served := start(t, w.env(), "run", "-t", ref, "--cache-from", ref, "--cache-to", "type=inline", project)
-			served.exits(0)
-			if strings.Contains(served.stderr(), " built-here\n") {
-				t.Errorf("a step of the first builder ran again:\n%s", served.stderr())
-			}
-			served.says(" tested-here\n", "tested  test  passed in")
-			if got := resolve(t.Fatalf, ref); got != want {
-				t.Errorf("the second builder made %s of the cache of %s", got, want)
+			for _, c := range []struct {
+				from   []string
+				tested string
+			}{
+				{[]string{"--cache-from", ref}, "tested  test  passed in"},
+				{[]string{"--cache-from", tests}, "tested  test  passed (cached"},
+			} {
+				w.daemon = testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind})
+				served := start(t, w.env(), append([]string{"run", "-t", ref, "--cache-to", "type=inline", project}, c.from...)...)
+				served.exits(0)
+				if strings.Contains(served.stderr(), " built-here\n") {
+					t.Errorf("%q: a step of the first builder ran again:\n%s", c.from, served.stderr())
+				}
+				served.says(c.tested)
+				if got, ran := strings.Contains(served.stderr(), " tested-here\n"), strings.HasSuffix(c.tested, "in"); got != ran {
+					t.Errorf("%q: that the test ran is %v, want %v:\n%s", c.from, got, ran, served.stderr())
+				}
+				if got := resolve(t.Fatalf, ref); got != want {
+					t.Errorf("%q: another builder made %s of the cache of %s", c.from, got, want)
+				}
 			}
 		})
 	}
