@@ -68,6 +68,12 @@ func TestSeveralBuilders(t *testing.T) {
 			c.exits(2)
 			c.says("no builder can run linux/s390x", "linux/386", "--addr")
 			run("--untested", "--platform", "linux/amd64").exits(0)
+
+			// What each builder finds wrong in the Dockerfile that it fetches is said once.
+			remote := testenv.ServeFiles(t, project) + "/Dockerfile"
+			c = start(t, w.env(), append([]string{"run", remote, "-t", ref, "--untested", "--no-cache-filter", "nope"}, addrs...)...)
+			c.exits(2)
+			c.saysOnce(`--no-cache-filter: no stage "nope": the Dockerfile has base`)
 		})
 	}
 }
