@@ -180,6 +180,9 @@ type Mount struct {
 	Size int64
 }
 
+// Title is what the test is called: Name, or what stands for it.
+func (t Test) Title() string { return display(t.name()) }
+
 func (t Test) name() string {
 	switch {
 	case t.Name != "":

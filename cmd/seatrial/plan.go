@@ -93,7 +93,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.shells, p.runOptions, p.resources, p.policy, p.attestations, p.testResults, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.signing, p.names, p.registries, p.testFiles, p.dockerfile, p.dry} {
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.shells, p.runOptions, p.resources, p.policy, p.attestations, p.testResults, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.signing, p.names, p.registries, p.testFiles, p.offered, p.dockerfile, p.dry} {
 		if err := step(c); err != nil {
 			return nil, pr.blame(err)
 		}

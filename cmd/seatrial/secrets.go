@@ -85,6 +85,21 @@ func (s *secretStore) GetSecret(ctx context.Context, req *secrets.GetSecretReque
 	return resp, err
 }
 
+// has tells whether the builder would be given a secret. A store that is nil has none.
+func (s *secretStore) has(id string) bool {
+	if s == nil {
+		return false
+	}
+	if _, ok := s.own[id]; ok {
+		return true
+	}
+	if s.SecretsServer == nil {
+		return false
+	}
+	_, err := s.SecretsServer.GetSecret(context.Background(), &secrets.GetSecretRequest{ID: id})
+	return status.Code(err) != codes.NotFound
+}
+
 func (s *secretStore) note(secret []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -179,7 +179,7 @@ func (p *plan) findTestFiles() ([]string, error) {
 }
 
 func (p *plan) composeOptions(c *cli.Context) compose.Options {
-	opt := compose.Options{ContextDir: p.contextDir(), Target: p.build.Target, BuildArgs: p.build.BuildArgs}
+	opt := compose.Options{ContextDir: p.contextDir(), Target: p.build.Target, BuildArgs: p.build.BuildArgs, Given: p.secrets.has}
 	hub := gitHub(c.Context, opt.ContextDir, os.LookupEnv)
 	if p.build.Dockerfile != stdin && !llb.IsRemote(p.build.Dockerfile) {
 		opt.Dockerfile = p.build.Dockerfile

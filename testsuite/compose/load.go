@@ -37,6 +37,9 @@ type Options struct {
 	Target string
 	// BuildArgs are those of the image.
 	BuildArgs map[string]string
+	// Given tells whether the caller has a value for an external secret. Default: it
+	// is believed to have.
+	Given func(id string) bool
 }
 
 // File is a Compose file as a test.

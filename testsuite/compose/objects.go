@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -45,6 +46,10 @@ func (m *mapper) secret(s *types.ServiceConfig, c types.ServiceSecretConfig) (te
 	place := []string{"secrets", c.Source}
 	out := testsuite.Mount{Type: testsuite.MountSecret, ID: object.Name, Target: target("/run/secrets", c.Target, c.Source)}
 	if object.External {
+		if m.opt.Given != nil && !m.opt.Given(out.ID) {
+			return out, m.doc.errorf(place, fmt.Sprintf("--secret id=%s,src=FILE, or --secret id=%s,env=VARIABLE; or give it file: or environment: here", out.ID, out.ID),
+				"%s needs the external secret %q, which is not given", s.Name, out.ID)
+		}
 		return out, nil
 	}
 	value := Secret{ID: filepath.Base(m.doc.file) + "/" + c.Source, File: object.File}

@@ -88,6 +88,36 @@ func (f *File) Stages(lookup Lookup) map[string]Pos {
 	return out
 }
 
+// Mounted are the places where the file mounts secrets, or agents, by their IDs, as the
+// tests and their services have them.
+func (f *File) Mounted(kind testsuite.MountType, lookup Lookup) map[string]Pos {
+	x := &expander{source: f.source, lookup: lookup}
+	out := map[string]Pos{}
+	add := func(list []Mount) {
+		for i := range list {
+			m := &list[i]
+			if m.kind() != string(kind) || x.bool(&m.Optional) {
+				continue
+			}
+			at := m.At
+			if m.ID.set() {
+				at = m.ID.Pos
+			}
+			if id := x.text(&m.ID); out[id].Line == 0 {
+				out[id] = at
+			}
+		}
+	}
+	for i := range f.Tests {
+		add(f.Tests[i].Mounts)
+		list, _ := f.servicesOf(&f.Tests[i]) // Load would have had the error
+		for _, s := range list {
+			add(s.Mounts)
+		}
+	}
+	return out
+}
+
 // Error is an error of the file's at pos.
 func (f *File) Error(pos Pos, hint, message string) *Error {
 	return &Error{Name: f.name, Data: f.data, Pos: pos, Message: message, Hint: hint}
