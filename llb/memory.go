@@ -265,6 +265,7 @@ func (t *Trial) settle(ctx context.Context) error {
 
 // SolveAnew is Solve without the cache, for the steps that belong to g alone.
 func (t *Trial) SolveAnew(ctx context.Context, g *Graph) (gateway.Reference, error) {
+	t.record.keep(g.Commands)
 	anew := &bkllb.Definition{Def: g.def.Def, Source: g.def.Source, Constraints: g.def.Constraints, Metadata: maps.Clone(g.def.Metadata)}
 	for _, dgst := range g.Vertices {
 		meta := anew.Metadata[dgst]

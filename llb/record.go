@@ -32,9 +32,10 @@ type Record struct {
 	mu       sync.Mutex
 	vertices map[digest.Digest]*Vertex
 	warnings []client.VertexWarning
-	news     chan struct{}          // closed, and replaced, when something was added
-	layers   map[digest.Digest]span // of exports, by their vertices
-	slowest  [2]time.Duration       // Compression, of records that were joined
+	news     chan struct{}            // closed, and replaced, when something was added
+	printed  map[digest.Digest][]byte // of the commands of trials
+	layers   map[digest.Digest]span   // of exports, by their vertices
+	slowest  [2]time.Duration         // Compression, of records that were joined
 }
 
 // Warnings are what the build was warned of, each once: by the rules of the
@@ -75,6 +76,38 @@ func (r *Record) Vertex(dgst digest.Digest) Vertex {
 		}
 	}
 	return Vertex{}
+}
+
+// printedLimit is how much of a trial's command is kept. A daemon sends 2 MiB of a step if
+// it is not told otherwise.
+const printedLimit = 8 << 20
+
+// keep has all kept that commands print.
+func (r *Record) keep(commands []digest.Digest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.printed == nil {
+		r.printed = map[digest.Digest][]byte{}
+	}
+	for _, dgst := range commands {
+		if _, ok := r.printed[dgst]; !ok {
+			r.printed[dgst] = nil
+			r.printed[ignoringCache(dgst)] = nil
+		}
+	}
+}
+
+// Printed is what has arrived of the output of a trial's command: all of it, if it is less
+// than 8 MiB and the daemon has sent all.
+func (r *Record) Printed(dgst digest.Digest) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range []digest.Digest{ignoringCache(dgst), dgst} {
+		if out := r.printed[d]; len(out) > 0 {
+			return out
+		}
+	}
+	return nil
 }
 
 // ignoringCache is the name that the daemon gives the step dgst where it must not come
@@ -157,6 +190,9 @@ func (r *Record) add(st *client.SolveStatus) {
 		rec.Log = append(rec.Log, l.Data...)
 		if over := len(rec.Log) - logTail; over > 0 {
 			rec.Log = append([]byte(nil), rec.Log[over:]...)
+		}
+		if out, kept := r.printed[l.Vertex]; kept && len(out)+len(l.Data) <= printedLimit {
+			r.printed[l.Vertex] = append(out, l.Data...)
 		}
 	}
 }

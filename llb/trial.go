@@ -160,6 +160,7 @@ func (t *Trial) Solve(ctx context.Context, g *Graph) (gateway.Reference, error) 
 	t.mu.Lock()
 	t.tried = append(t.tried, g.def)
 	t.mu.Unlock()
+	t.record.keep(g.Commands)
 	res, err := t.Client.Solve(ctx, gateway.SolveRequest{Definition: g.def.ToPB(), Evaluate: true, CacheImports: t.imports})
 	if err != nil {
 		return nil, err

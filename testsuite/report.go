@@ -113,13 +113,18 @@ func (r *Report) Duration() time.Duration {
 }
 
 // Report tells what became of the suite, once its solve is over; rec is that
-// solve's record.
+// solve's record. What a test printed that was stopped is written to ReportDir now.
 func (s *Suite) Report(rec *llb.Record) *Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rep := &Report{Untested: s.skipped}
 	for _, r := range s.runs {
-		rep.Cases = append(rep.Cases, r.report(rec))
+		err := s.bringPrinted(r, rec)
+		c := r.report(rec)
+		if err != nil {
+			c.warn("%v", err)
+		}
+		rep.Cases = append(rep.Cases, c)
 	}
 	return rep
 }

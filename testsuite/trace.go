@@ -41,6 +41,7 @@ type trace struct {
 	took   time.Duration // of what is no step of the build
 
 	dir       string   // in Suite.ReportDir
+	stopped   bool     // nobody waited for its end
 	files     []string // in dir
 	unmatched []string // patterns
 	skipped   []string // what matched and is no file
@@ -62,7 +63,7 @@ const tailSize = 64 << 10
 func (s *Suite) trace(ctx context.Context, t *llb.Trial, r *run, ref gateway.Reference, failed error) (*trace, error) {
 	tr := &trace{code: -1}
 	if ctx.Err() != nil {
-		return tr, s.bringInterrupted(r, tr)
+		return tr, s.bringStopped(r, tr)
 	}
 	if failed != nil && !isTestFailure(t, failed) {
 		return tr, nil
@@ -200,9 +201,14 @@ func (s *Suite) bring(ctx context.Context, t *llb.Trial, r *run, left *llb.Remai
 	return err
 }
 
-// bringInterrupted writes what is here already of a test that nobody waits for any more.
-func (s *Suite) bringInterrupted(r *run, tr *trace) error {
-	if s.ReportDir == "" || r.stack() == nil {
+// bringStopped writes what is here already of a test that nobody waits for any more. Its
+// own output is here when the solve is over.
+func (s *Suite) bringStopped(r *run, tr *trace) error {
+	s.mu.Lock()
+	began := !r.began.IsZero()
+	s.mu.Unlock()
+	tr.stopped = began
+	if s.ReportDir == "" || r.stack() == nil && !began {
 		return nil
 	}
 	root, err := s.openDir(r)
@@ -212,6 +218,46 @@ func (s *Suite) bringInterrupted(r *run, tr *trace) error {
 	defer root.Close()
 	tr.dir = r.dir
 	return s.bringServices(root, r.stack())
+}
+
+// bringPrinted writes what has arrived of the output of a test that was stopped. The file
+// in which the helper has all of it is gone with the container.
+func (s *Suite) bringPrinted(r *run, rec *llb.Record) error {
+	if r.trace == nil || !r.trace.stopped || r.trace.dir == "" || r.graph == nil {
+		return nil
+	}
+	root, err := os.OpenRoot(filepath.Join(s.ReportDir, r.trace.dir))
+	if err != nil {
+		return fmt.Errorf("opening the report directory: %w", err)
+	}
+	defer root.Close()
+	file, err := root.Create(protocol.LogFile)
+	if err != nil {
+		return fmt.Errorf("writing the test's output: %w", err)
+	}
+	w := &redactor{w: file, redact: s.Redact}
+	end := byte('\n')
+	for _, dgst := range r.graph.Commands {
+		out := rec.Printed(dgst)
+		if len(out) == 0 {
+			continue
+		}
+		if len(r.graph.Commands) > 1 {
+			fmt.Fprintf(w, "==> %s\n", rec.Vertex(dgst).Name)
+		}
+		if _, err = w.Write(out); err != nil {
+			break
+		}
+		end = out[len(out)-1]
+	}
+	if end != '\n' {
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w, "seatrial: stopped here: this is what had arrived of its output")
+	if err := errors.Join(err, w.flush(), file.Close()); err != nil {
+		return fmt.Errorf("writing the test's output: %w", err)
+	}
+	return nil
 }
 
 // openDir makes the directory of a run, empty. What an earlier attempt left is put aside.
