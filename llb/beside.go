@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -41,7 +42,7 @@ type besides struct {
 }
 
 // Beside converts the Dockerfile of another image. Named contexts of the build serve it
-// as well; a frontend image does not.
+// as well, and so do the frontend images that the build allows.
 func (t *Trial) Beside(ctx context.Context, b Beside, p ocispecs.Platform) (*Stage, error) {
 	raw, err := json.Marshal(b) // maps are sorted
 	if err != nil {
@@ -66,7 +67,8 @@ func (t *Trial) Beside(ctx context.Context, b Beside, p ocispecs.Platform) (*Sta
 }
 
 func (t *Trial) convertBeside(ctx context.Context, b Beside, p ocispecs.Platform) (*Stage, error) {
-	c, err := t.besideClient(b, p)
+	own := &besideClient{stageInputs: stageInputs{Client: t.Client, opts: t.besideOpts(b, p), states: map[string]bkllb.State{}}}
+	c, err := t.besideClient(own, b)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +76,13 @@ func (t *Trial) convertBeside(ctx context.Context, b Beside, p ocispecs.Platform
 	if err != nil {
 		return nil, err
 	}
-	if _, err := cv.checkSyntax(nil); err != nil {
+	syn, err := cv.checkSyntax(t.allowed)
+	if err == nil && syn.Frontend != "" {
+		if err = own.offerDockerfile(syn); err == nil {
+			_, err = cv.chooseFrontend(ctx, t.Client, t.allowed, t.bases)
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	stages, err := cv.stages(ctx, "", nil)
@@ -91,8 +99,7 @@ func (t *Trial) convertBeside(ctx context.Context, b Beside, p ocispecs.Platform
 
 // besideClient is a gateway under the frontend contract for b. Its context is an input
 // of the frontend, for a local one could only be called as that of the image is.
-func (t *Trial) besideClient(b Beside, p ocispecs.Platform) (gateway.Client, error) {
-	c := &besideClient{stageInputs: stageInputs{Client: t.Client, opts: t.besideOpts(b, p), states: map[string]bkllb.State{}}}
+func (t *Trial) besideClient(c *besideClient, b Beside) (gateway.Client, error) {
 	if IsRemote(b.Context) {
 		c.opts["context"] = b.Context
 		if b.Inline == "" {
@@ -107,6 +114,7 @@ func (t *Trial) besideClient(b Beside, p ocispecs.Platform) (gateway.Client, err
 	if err != nil {
 		return nil, err
 	}
+	c.src = src
 	c.opts["filename"] = filepath.Base(src.Dockerfile)
 	if src.Dir != "" {
 		if c.states[dockerui.DefaultLocalNameContext], err = t.offerBeside(src); err != nil {
@@ -167,7 +175,27 @@ func (t *Trial) besideOpts(b Beside, p ocispecs.Platform) map[string]string {
 }
 
 // besideClient is a gateway whose options are all of its own.
-type besideClient struct{ stageInputs }
+type besideClient struct {
+	stageInputs
+	src *Source // nil: the Dockerfile is in a remote context
+}
+
+// offerDockerfile has a frontend image read the Dockerfile, which it would look for
+// where that of the image is. One that does not know inputs is refused by the daemon.
+func (c *besideClient) offerDockerfile(syn Syntax) error {
+	if c.src == nil {
+		return nil
+	}
+	if c.opts["dockerfilekey"] != "" {
+		return &SyntaxError{Frontend: syn.Frontend, Reason: "it cannot be given a Dockerfile from here beside a remote context"}
+	}
+	st := bkllb.Scratch()
+	for _, name := range slices.Sorted(maps.Keys(c.src.dockerfiles())) {
+		st = st.File(bkllb.Mkfile("/"+name, 0o644, c.src.dockerfiles()[name]), bkllb.WithCustomName("[test] load "+name))
+	}
+	c.states[dockerui.DefaultLocalNameDockerfile] = st
+	return nil
+}
 
 // BuildOpts implements gateway.Client.
 func (c *besideClient) BuildOpts() gateway.BuildOpts {

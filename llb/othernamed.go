@@ -12,7 +12,7 @@ import (
 // replaced is the stage that a named context of the build puts in the place of an image,
 // nil if none does.
 func (t *Trial) replaced(ctx context.Context, ref string, p ocispecs.Platform) (*Stage, error) {
-	client := &besideClient{stageInputs{Client: t.bases.client(t.Client), opts: t.conversion.ui.BuildOpts().Opts}}
+	client := &besideClient{stageInputs: stageInputs{Client: t.bases.client(t.Client), opts: t.conversion.ui.BuildOpts().Opts}}
 	if in, ok := t.conversion.gateway.(*stageInputs); ok {
 		client.states = in.states
 	}

@@ -226,7 +226,7 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 	if err != nil {
 		return nil, nil, err
 	}
-	t.bases, t.inputs = s.bases, s.inputs
+	t.bases, t.inputs, t.allowed = s.bases, s.inputs, s.opt.AllowFrontends
 	t.exported, t.record, t.passedDir = s.exported, s.status.record, s.opt.PassedDir
 	t.witness = s.phases.Gear.Witness
 	var once sync.Once

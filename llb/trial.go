@@ -37,6 +37,7 @@ type Trial struct {
 	inputs     *inputs
 	bases      *bases
 	besides    besides
+	allowed    []AllowedFrontend
 	context    *bkllb.State // nil: not asked for
 	exported   *future[ocispecs.Descriptor]
 	recall     func(context.Context) *memory // once, and only if it is needed

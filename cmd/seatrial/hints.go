@@ -155,6 +155,8 @@ func buildHints(err *buildError) []string {
 		return []string{`the builder's configuration forbids this frontend image: see [frontend."gateway.v0"] in its buildkitd.toml`}
 	case strings.Contains(text, "unsupported frontend capability moby.buildkit.frontend.contexts"):
 		return []string{"this frontend image knows no named contexts: leave out --build-context"}
+	case strings.Contains(text, "unsupported frontend capability moby.buildkit.frontend.inputs"):
+		return []string{"this frontend image takes no files from elsewhere than the image's: build this one beforehand, and name it with image:"}
 	case strings.Contains(text, "unsupported frontend capability moby.buildkit.frontend.subrequests"), strings.Contains(text, "unsupported request frontend."):
 		return []string{"this frontend image can only be built with: it does not answer what --call and check ask"}
 	case strings.Contains(text, "denied by policy"):

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -103,19 +104,61 @@ func (m *mapper) refuse(s *types.ServiceConfig) error {
 	return nil
 }
 
-// buildRefused are the keys of build that would make another image.
-var buildRefused = []struct {
+// buildRule is a key of build that is not honoured.
+type buildRule struct {
 	key  string
 	used func(b *types.BuildConfig) bool
-}{
-	{"additional_contexts", func(b *types.BuildConfig) bool { return len(b.AdditionalContexts) > 0 }},
-	{"secrets", func(b *types.BuildConfig) bool { return len(b.Secrets) > 0 }},
-	{"ssh", func(b *types.BuildConfig) bool { return len(b.SSH) > 0 }},
-	{"network", func(b *types.BuildConfig) bool { return b.Network != "" && b.Network != "default" }},
-	{"extra_hosts", func(b *types.BuildConfig) bool { return len(b.ExtraHosts) > 0 }},
-	{"privileged", func(b *types.BuildConfig) bool { return b.Privileged }},
-	{"entitlements", func(b *types.BuildConfig) bool { return len(b.Entitlements) > 0 }},
-	{"isolation", func(b *types.BuildConfig) bool { return b.Isolation != "" && b.Isolation != "default" }},
-	{"ulimits", func(b *types.BuildConfig) bool { return len(b.Ulimits) > 0 }},
-	{"shm_size", func(b *types.BuildConfig) bool { return b.ShmSize > 0 }},
+	// loss is what it is to do without; "" refuses the key: it would make another image.
+	loss string
+	// flag says the same for the image under test; "" if none does.
+	flag string
+}
+
+var buildRules = []buildRule{
+	{"additional_contexts", func(b *types.BuildConfig) bool { return len(b.AdditionalContexts) > 0 }, "", "--build-context"},
+	{"secrets", func(b *types.BuildConfig) bool { return len(b.Secrets) > 0 }, "", "--secret"},
+	{"ssh", func(b *types.BuildConfig) bool { return len(b.SSH) > 0 }, "", "--ssh"},
+	{"network", func(b *types.BuildConfig) bool { return b.Network != "" && b.Network != "default" }, "", "--network"},
+	{"extra_hosts", func(b *types.BuildConfig) bool { return len(b.ExtraHosts) > 0 }, "", "--add-host"},
+	{"privileged", func(b *types.BuildConfig) bool { return b.Privileged }, "", "--allow security.insecure"},
+	{"entitlements", func(b *types.BuildConfig) bool { return len(b.Entitlements) > 0 }, "", "--allow"},
+	{"isolation", func(b *types.BuildConfig) bool { return b.Isolation != "" && b.Isolation != "default" }, "", ""},
+	{"ulimits", func(b *types.BuildConfig) bool { return len(b.Ulimits) > 0 }, "", "--ulimit"},
+	{"shm_size", func(b *types.BuildConfig) bool { return b.ShmSize > 0 }, "", "--shm-size"},
+	{"labels", func(b *types.BuildConfig) bool { return len(b.Labels) > 0 }, "the image has no labels", "--label"},
+	{"no_cache", func(b *types.BuildConfig) bool { return b.NoCache }, "steps that have not changed come from the cache", "--no-cache"},
+	{"no_cache_filter", func(b *types.BuildConfig) bool { return len(b.NoCacheFilter) > 0 }, "steps that have not changed come from the cache", "--no-cache-filter"},
+	{"pull", func(b *types.BuildConfig) bool { return b.Pull }, "--pull is for all images", "--pull"},
+	{"platforms", func(b *types.BuildConfig) bool { return len(b.Platforms) > 0 }, "it is built for the platform of the image under test", "--platform"},
+	{"cache_from", func(b *types.BuildConfig) bool { return len(b.CacheFrom) > 0 }, "the builder's own cache is used", "--cache-from"},
+	{"cache_to", func(b *types.BuildConfig) bool { return len(b.CacheTo) > 0 }, "the builder's own cache is used", "--cache-to"},
+	{"tags", func(b *types.BuildConfig) bool { return len(b.Tags) > 0 }, "the image is for the test alone", "--tag"},
+	{"provenance", func(b *types.BuildConfig) bool { return b.Provenance != "" }, "the image is for the test alone", "--provenance"},
+	{"sbom", func(b *types.BuildConfig) bool { return b.SBOM != "" }, "the image is for the test alone", "--sbom"},
+}
+
+// refuseBuild finds what a build asks for and does not get: the image under test is there
+// already, and others are for the test alone.
+func (m *mapper) refuseBuild(s *types.ServiceConfig, own bool) error {
+	for _, r := range buildRules {
+		if !r.used(s.Build) {
+			continue
+		}
+		at := m.doc.at("services", s.Name, "build", r.key)
+		w := Finding{File: m.doc.file, Line: at.Line, Column: at.Column, Msg: fmt.Sprintf("build.%s of %s is not honoured: %s", r.key, s.Name, r.loss)}
+		switch {
+		case own:
+			w.Msg = fmt.Sprintf("build.%s of %s is not honoured: the image under test is built as the command line says", r.key, s.Name)
+			if r.flag != "" {
+				w.Hint = r.flag + " says so there"
+			}
+		case r.loss == "":
+			return m.errorf(s, "put it into the Dockerfile, or build this image beforehand and name it with image:",
+				"an image for a test cannot have build.%s", r.key)("build", r.key)
+		}
+		if !slices.Contains(m.out.Warnings, w) { // another service may have the same image
+			m.out.Warnings = append(m.out.Warnings, w)
+		}
+	}
+	return nil
 }

@@ -50,12 +50,6 @@ func normal(image string) string {
 func (m *mapper) build(s *types.ServiceConfig) (testsuite.Source, error) {
 	b := s.Build
 	none := testsuite.Source{}
-	for _, r := range buildRefused {
-		if r.used(b) {
-			return none, m.errorf(s, "put it into the Dockerfile, or build this image beforehand and name it with image:",
-				"an image for a test cannot have build.%s", r.key)("build", r.key)
-		}
-	}
 	made := &testsuite.Build{Context: b.Context, Inline: b.DockerfileInline, Target: b.Target, Args: arguments(b)}
 	local := filepath.IsAbs(b.Context)
 	switch {
@@ -65,7 +59,11 @@ func (m *mapper) build(s *types.ServiceConfig) (testsuite.Source, error) {
 	default:
 		made.Dockerfile = filepath.Join(b.Context, b.Dockerfile)
 	}
-	if m.own(made) {
+	own := m.own(made)
+	if err := m.refuseBuild(s, own); err != nil {
+		return none, err
+	}
+	if own {
 		if b.Target == "" || b.Target == m.opt.Target {
 			return none, nil
 		}

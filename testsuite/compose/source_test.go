@@ -116,3 +116,52 @@ func TestMountNeedsADirectory(t *testing.T) {
 		t.Errorf("Load() = %v, want that . cannot be mounted", err)
 	}
 }
+
+// TestBuildsNotHonoured tells by name and line what a build does not get; for the image
+// under test, which flag is for it.
+func TestBuildsNotHonoured(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "Dockerfile", "FROM scratch\n")
+	write(t, dir, "side/Dockerfile", "FROM scratch\n")
+	file := write(t, dir, "x.test.yml", `services:
+  sut:
+    build:
+      context: .
+      secrets: [s]
+      isolation: hyperv
+    depends_on: [side, again]
+  side:
+    build:
+      context: side
+      no_cache: true
+      pull: true
+      platforms: [linux/amd64]
+      labels: {a: b}
+      cache_from: [x]
+      tags: [acme/side]
+    image: side
+  again: {image: side}
+secrets:
+  s: {environment: S}
+`)
+	f, err := Load(t.Context(), file, Options{ContextDir: dir, Env: map[string]string{"S": "s"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(line int, msg, hint string) Finding {
+		return Finding{File: file, Line: line, Column: 7, Msg: msg, Hint: hint}
+	}
+	want := []Finding{
+		at(5, "build.secrets of sut is not honoured: the image under test is built as the command line says", "--secret says so there"),
+		at(6, "build.isolation of sut is not honoured: the image under test is built as the command line says", ""),
+		at(11, "build.no_cache of side is not honoured: steps that have not changed come from the cache", ""),
+		at(12, "build.pull of side is not honoured: --pull is for all images", ""),
+		at(13, "build.platforms of side is not honoured: it is built for the platform of the image under test", ""),
+		at(14, "build.labels of side is not honoured: the image has no labels", ""),
+		at(15, "build.cache_from of side is not honoured: the builder's own cache is used", ""),
+		at(16, "build.tags of side is not honoured: the image is for the test alone", ""),
+	}
+	if diff := cmp.Diff(want, f.Warnings); diff != "" {
+		t.Errorf("Warnings (-want +got):\n%s", diff)
+	}
+}
