@@ -3,6 +3,7 @@ package llb
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/moby/buildkit/session"
@@ -12,8 +13,13 @@ import (
 // wait themselves.
 const coalesceLimit = 128 << 10
 
+// pieceLimit is how much goes out in one message. With what the message around it has,
+// that is the last but one of the sizes that gRPC keeps buffers of: one for a larger
+// message has 1 MiB, which it clears each time, here and in the daemon.
+const pieceLimit = 32<<10 - 16
+
 // coalescing has what is written to a session's connection during an earlier
-// write go out in one piece afterwards. A context of many files is as many small
+// write go out in larger pieces afterwards. A context of many files is as many small
 // messages, and each piece costs this side and the daemon a message of the
 // protocol around it, and a system call.
 func coalescing(dial session.Dialer) session.Dialer {
@@ -66,9 +72,11 @@ func (c *coalescingConn) flush() {
 		if !ok {
 			return
 		}
-		if _, err := c.Conn.Write(out); err != nil {
-			c.end(err)
-			return
+		for piece := range slices.Chunk(out, pieceLimit) {
+			if _, err := c.Conn.Write(piece); err != nil {
+				c.end(err)
+				return
+			}
 		}
 		spare = out
 	}

@@ -135,26 +135,28 @@ func (s *gearSockets) ForwardAgent(stream grpc.BidiStreamingServer[sshforward.By
 // socketStream is a connection as bytes.
 type socketStream struct {
 	stream grpc.BidiStreamingServer[sshforward.BytesMessage, sshforward.BytesMessage]
+	msg    sshforward.BytesMessage // whose bytes the next one takes
 	rest   []byte
 }
 
 // Read implements io.Reader.
 func (s *socketStream) Read(p []byte) (int, error) {
 	for len(s.rest) == 0 {
-		msg, err := s.stream.Recv()
-		if err != nil {
+		s.msg.Data = s.msg.Data[:0]
+		if err := s.stream.RecvMsg(&s.msg); err != nil {
 			return 0, err
 		}
-		s.rest = msg.Data
+		s.rest = s.msg.Data
 	}
 	n := copy(p, s.rest)
 	s.rest = s.rest[n:]
 	return n, nil
 }
 
-// maxSocketMessage is far below what gRPC takes, and large enough for what a message
-// costs not to matter.
-const maxSocketMessage = 256 << 10
+// maxSocketMessage is far below what gRPC takes, large enough for what a message costs not
+// to matter, and fills the buffer that gRPC has for messages beyond 32 KiB (see
+// pieceLimit).
+const maxSocketMessage = 1<<20 - 64
 
 // ReadFrom implements io.ReaderFrom. io.Copy's own buffer is small.
 func (s *socketStream) ReadFrom(r io.Reader) (int64, error) {
