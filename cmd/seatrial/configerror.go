@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/solver/errdefs"
-	"github.com/moby/buildkit/solver/pb"
 
 	"github.com/seatrial/seatrial/cmd/internal/config"
 	"github.com/seatrial/seatrial/testsuite"
@@ -24,13 +23,9 @@ func fileError(err error) error {
 }
 
 // atLine gives err the line that e has.
-func atLine(err error, e *config.Error) error {
-	at := &pb.Position{Line: int32(e.Pos.Line)} //nolint:gosec // files have at most 1 MiB
-	return errdefs.WithSource(err, &errdefs.Source{
-		Info:   &pb.SourceInfo{Filename: e.Name, Data: e.Data},
-		Ranges: []*pb.Range{{Start: at, End: at}},
-	})
-}
+func atLine(err error, e *config.Error) error { return errdefs.WithSource(err, lineOf(e)) }
+
+func lineOf(e *config.Error) *errdefs.Source { return sourceLine(e.Name, e.Data, e.Pos.Line) }
 
 // blame finds the line of the file that an error about a flag is about: what flags can
 // say is parsed where flags are, which know nothing of files.

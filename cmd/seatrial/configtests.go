@@ -59,6 +59,10 @@ func (p *plan) fileTests() error {
 	for _, t := range list {
 		p.declare(t.Test, declared{from: pr.at(t.Pos), file: t.File, pos: t.FilePos})
 	}
+	for _, pos := range pr.file.ServiceSizes() {
+		e := pr.file.Error(pos, "", "a service's tmpfs has no size here: BuildKit knows one for tests alone")
+		p.warned = append(p.warned, finding{message: e.Error(), source: lineOf(e)})
+	}
 	maps.Copy(pr.stages, pr.file.Stages(pr.lookup))
 	return nil
 }

@@ -219,3 +219,33 @@ func TestDotEnv(t *testing.T) {
 		t.Errorf("Load() = %v with %v, want ONE from the environment and TWO from the file", f.Test.Start.Args, f.Test.Env)
 	}
 }
+
+// TestServiceSizes has a tmpfs of a size in services, which sut alone can have.
+func TestServiceSizes(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "Dockerfile", "FROM scratch\n")
+	file := write(t, dir, "x.test.yml", `services:
+  sut: {build: ., depends_on: [db], shm_size: 64m, tmpfs: ["/a:size=1m"]}
+  db:
+    image: db
+    shm_size: 64m
+    tmpfs:
+      - /scratch
+      - /tmp:size=8m
+    volumes:
+      - {type: tmpfs, target: /v, tmpfs: {size: 1m}}
+`)
+	f, err := Load(t.Context(), file, Options{ContextDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const why = " in db is not honoured: a tmpfs has one in sut alone"
+	want := []Finding{
+		{File: file, Line: 5, Column: 5, Msg: "the size of /dev/shm" + why},
+		{File: file, Line: 8, Column: 9, Msg: "the size of /tmp" + why},
+		{File: file, Line: 10, Column: 9, Msg: "the size of /v" + why},
+	}
+	if diff := cmp.Diff(want, f.Warnings); diff != "" {
+		t.Errorf("Warnings (-want +got):\n%s", diff)
+	}
+}

@@ -132,6 +132,7 @@ func (m *mapper) service(s *types.ServiceConfig) (testsuite.Service, error) {
 	if memory, cpus := limits(s); memory > 0 || cpus > 0 {
 		m.warn(s, "mem_limit", "limits of "+s.Name+" are not honoured: those of sut alone are")
 	}
+	m.warnOfSizes(s)
 	return testsuite.Service{
 		Name:       s.Name,
 		From:       from,

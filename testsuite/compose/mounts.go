@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -48,6 +49,31 @@ func (m *mapper) mounts(s *types.ServiceConfig) ([]testsuite.Mount, error) {
 		out = append(out, mount)
 	}
 	return out, nil
+}
+
+// warnOfSizes is for services: BuildKit drops the size of a gateway container's tmpfs, and
+// has no limits for one (v0.34).
+func (m *mapper) warnOfSizes(s *types.ServiceConfig) {
+	warn := func(target string, keys ...string) {
+		n := m.doc.at(append([]string{"services", s.Name}, keys...)...)
+		m.out.Warnings = append(m.out.Warnings, Finding{
+			File: m.doc.file, Line: n.Line, Column: n.Column,
+			Msg: fmt.Sprintf("the size of %s in %s is not honoured: a tmpfs has one in sut alone", target, s.Name),
+		})
+	}
+	for i, v := range s.Volumes {
+		if v.Tmpfs != nil && v.Tmpfs.Size > 0 {
+			warn(v.Target, "volumes", index(i))
+		}
+	}
+	for _, t := range s.Tmpfs {
+		if target, opts, _ := strings.Cut(t, ":"); strings.Contains(opts, "size=") {
+			warn(target, "tmpfs", t)
+		}
+	}
+	if s.ShmSize > 0 {
+		warn("/dev/shm", "shm_size")
+	}
 }
 
 func (m *mapper) volume(s *types.ServiceConfig, i int, v types.ServiceVolumeConfig) (testsuite.Mount, error) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/seatrial/seatrial/testsuite"
 )
@@ -113,6 +114,22 @@ func (f *File) Mounted(kind testsuite.MountType, lookup Lookup) map[string]Pos {
 		list, _ := f.servicesOf(&f.Tests[i]) // Load would have had the error
 		for _, s := range list {
 			add(s.Mounts)
+		}
+	}
+	return out
+}
+
+// ServiceSizes are the places where services are given a tmpfs of a size.
+func (f *File) ServiceSizes() []Pos {
+	var out []Pos
+	for i := range f.Tests {
+		list, _ := f.servicesOf(&f.Tests[i]) // Load would have had the error
+		for _, s := range list {
+			for i := range s.Mounts {
+				if at := s.Mounts[i].Size.Pos; s.Mounts[i].Size.set() && !slices.Contains(out, at) {
+					out = append(out, at)
+				}
+			}
 		}
 	}
 	return out
