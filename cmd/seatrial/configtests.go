@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 
@@ -58,6 +59,10 @@ func (p *plan) fileTests() error {
 	}
 	for _, t := range list {
 		p.declare(t.Test, declared{from: pr.at(t.Pos), file: t.File, pos: t.FilePos})
+	}
+	for _, s := range pr.file.Unused() {
+		e := pr.file.Error(s.At, "", fmt.Sprintf("no test has the service %q", s.Name))
+		p.warned = append(p.warned, finding{message: e.Error(), fix: fmt.Sprintf("a test starts it with services: [%s]", s.Name), source: lineOf(e)})
 	}
 	for _, pos := range pr.file.ServiceSizes() {
 		e := pr.file.Error(pos, "", "a service's tmpfs has no size here: BuildKit knows one for tests alone")

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/moby/buildkit/util/suggest"
 	"go.yaml.in/yaml/v4"
 
 	"github.com/seatrial/seatrial/testsuite"
@@ -20,6 +24,9 @@ var (
 	validating       = regexp.MustCompile(`^validating \S+: `)
 	serviceInError   = regexp.MustCompile(`\bservice "?([\w.-]+)"?`)
 	undefinedInError = regexp.MustCompile(`undefined (volume|network|secret|config) ([\w.-]+)`)
+	unitless         = regexp.MustCompile(`\.healthcheck\.\w+ must be a string$`)
+	unconditional    = regexp.MustCompile(`\.depends_on\.[\w-]+ must be a mapping$`)
+	badPort          = regexp.MustCompile(`invalid (?:containerPort|hostPort|proto): "?([^\s"]+)"?`)
 	quotedInError    = regexp.MustCompile(`'([^']+)' not allowed`)
 )
 
@@ -43,10 +50,19 @@ func (d *document) place(err error, abs string) *Error {
 	case strings.HasSuffix(text, " false schema"):
 		text = strings.TrimSuffix(text, " false schema") + " is not a key of Compose"
 		hint = "look for a typing error; keys of one's own begin with x-"
+		if known := meant(path); known != "" {
+			hint = fmt.Sprintf("did you mean %q?", known)
+		}
 	case strings.HasPrefix(text, "a value is missing"):
 		hint = "look for a key with nothing, or null, behind it"
 	case strings.Contains(text, "invalid duration"):
 		hint = "a time looks like 10s or 1m30s"
+	case unitless.MatchString(text):
+		hint = "a time has a unit: 10s or 1m30s"
+	case unconditional.MatchString(text):
+		hint = "write NAME: {condition: " + string(testsuite.Started) + "}, or make depends_on a list: [NAME]"
+	case badPort.MatchString(text):
+		hint = "a port looks like 8080 or 8080:80"
 	case strings.HasPrefix(text, "services.sut must"), strings.HasPrefix(text, "services must"):
 		hint = example
 	case errors.Is(err, fs.ErrNotExist):
@@ -58,20 +74,51 @@ func (d *document) place(err error, abs string) *Error {
 	case len(path) > 0:
 		at = d.at(path...)
 	case errors.As(err, &missing):
-		at = cmp.Or(naming(d.top, filepath.Base(missing.Path)), at)
+		at = cmp.Or(naming(d.top, func(value string) bool { return filepath.Base(value) == filepath.Base(missing.Path) }), at)
+	case badPort.MatchString(text):
+		port := badPort.FindStringSubmatch(text)[1]
+		at = cmp.Or(naming(d.top, func(value string) bool { return slices.Contains(portParts(value), port) }), at)
 	}
 	out := d.errorAt(at, hint, "%s", text)
 	out.Err = err
 	return out
 }
 
-// naming is where the file says a path that ends with name.
-func naming(n *yaml.Node, name string) *yaml.Node {
-	if n.Kind == yaml.ScalarNode && filepath.Base(n.Value) == name {
+// portParts are the ports, the address and the protocol of a port.
+func portParts(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == ':' || r == '/' })
+}
+
+// meant is the key of a service that is nearly the last part of a path; "" if there is
+// none.
+func meant(path []string) string {
+	if len(path) != 3 || path[0] != "services" {
+		return ""
+	}
+	var known []string
+	var add func(t reflect.Type)
+	add = func(t reflect.Type) {
+		for i := range t.NumField() {
+			key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+			if t.Field(i).Anonymous {
+				add(t.Field(i).Type)
+			} else if key != "" && key != "-" {
+				known = append(known, key)
+			}
+		}
+	}
+	add(reflect.TypeFor[types.ServiceConfig]())
+	match, _ := suggest.Search(path[2], known, true)
+	return match
+}
+
+// naming is the first value of the file that is the one looked for.
+func naming(n *yaml.Node, is func(string) bool) *yaml.Node {
+	if n.Kind == yaml.ScalarNode && is(n.Value) {
 		return n
 	}
 	for _, c := range n.Content {
-		if found := naming(c, name); found != nil {
+		if found := naming(c, is); found != nil {
 			return found
 		}
 	}

@@ -15,7 +15,11 @@ func (t *Text) oneOf(d *decoder, n *yaml.Node, words []string) error {
 	if err := t.decode(d, n); err != nil || !t.fixed() || slices.Contains(words, t.raw) {
 		return err
 	}
-	return d.errorf(t.Pos, nearest(t.raw, words), "%q is not one of %s", t.raw, strings.Join(words, ", "))
+	hint := nearest(t.raw, words)
+	if strings.HasPrefix(hint, knownHere) {
+		hint = "" // the message has them
+	}
+	return d.errorf(t.Pos, hint, "%q is not one of %s", t.raw, strings.Join(words, ", "))
 }
 
 // TestNetwork is the network of a test.

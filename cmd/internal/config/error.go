@@ -38,18 +38,20 @@ func (s source) errorf(pos Pos, hint, format string, args ...any) error {
 	return &Error{Name: s.name, Data: s.data, Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint}
 }
 
+const knownHere = "known here: "
+
 // nearest is the hint for a word that is not one of those that are known.
 func nearest(word string, known []string) string {
 	if match, ok := suggest.Search(word, known, false); ok {
 		return fmt.Sprintf("did you mean %q?", match)
 	}
 	for _, k := range known {
-		if len(word) > 2 && (strings.HasPrefix(k, word) || strings.HasPrefix(word, k)) {
+		if len(word) > 2 && (strings.Contains(k, word) || strings.HasPrefix(word, k)) {
 			return fmt.Sprintf("did you mean %q?", k)
 		}
 	}
 	if len(known) == 0 {
 		return ""
 	}
-	return "known here: " + strings.Join(known, ", ")
+	return knownHere + strings.Join(known, ", ")
 }

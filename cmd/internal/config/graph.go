@@ -114,7 +114,7 @@ func (f *File) closure(start, known []named) ([]named, error) {
 		path = append(slices.Clone(path), s.name)
 		for _, dep := range s.DependsOn.items {
 			if i := slices.Index(path, dep.Name); i >= 0 {
-				return f.errorf(dep.At, "", "services wait for one another: %s", strings.Join(append(path[i:], dep.Name), ", which waits for "))
+				return f.errorf(dep.At, "remove one of these dependencies; services find each other by name without any", "services wait for one another: %s", strings.Join(append(path[i:], dep.Name), ", which waits for "))
 			}
 			i := find(known, dep.Name)
 			if i < 0 && dep.Value.Optional.raw == "true" {

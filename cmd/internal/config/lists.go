@@ -94,6 +94,9 @@ type Entry[T any] struct {
 type Map[T any] []Entry[T]
 
 func (m *Map[T]) decode(d *decoder, n *yaml.Node) error {
+	if n.Kind == yaml.SequenceNode {
+		return d.errorf(posOf(n), "write NAME: VALUE for each, without the -", "a mapping is expected, not a list")
+	}
 	list, err := d.pairs(n)
 	if err != nil {
 		return err

@@ -119,6 +119,17 @@ func (f *File) Mounted(kind testsuite.MountType, lookup Lookup) map[string]Pos {
 	return out
 }
 
+// Unused are the services of the file's own list that no test has, not even one that
+// depends on them.
+func (f *File) Unused() []Entry[Service] {
+	var used []string
+	for i := range f.Tests {
+		list, _ := f.servicesOf(&f.Tests[i]) // Load would have had the error
+		used = append(used, hostNames(list)...)
+	}
+	return slices.DeleteFunc(slices.Clone(f.Services), func(e Entry[Service]) bool { return slices.Contains(used, e.Name) })
+}
+
 // ServiceSizes are the places where services are given a tmpfs of a size.
 func (f *File) ServiceSizes() []Pos {
 	var out []Pos

@@ -106,10 +106,17 @@ func (t *Text) typed(d *decoder, n *yaml.Node, want string, tags []string, parse
 		ok = ok || n.ShortTag() == tag
 	}
 	if !ok || parse(t.raw) != nil {
-		return d.errorf(t.Pos, "", "%s is expected, not %q", want, t.raw)
+		hint := ""
+		if published.MatchString(t.raw) {
+			hint = "a port is the number that the service listens at, alone: nothing is published"
+		}
+		return d.errorf(t.Pos, hint, "%s is expected, not %q", want, t.raw)
 	}
 	return nil
 }
+
+// published is a port as docker run and Compose have it.
+var published = regexp.MustCompile(`^([\d.]+:)?\d+:\d+(/\w+)?$|^\d+/\w+$`)
 
 const (
 	wantBool     = "true or false"
