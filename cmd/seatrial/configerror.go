@@ -71,8 +71,14 @@ func (pr *project) suspect(err error) (config.Pos, bool) {
 			return pos, true
 		}
 	}
+	if m := declaredInText.FindStringSubmatch(text); m != nil {
+		return pr.file.Declares(m[1], m[2])
+	}
 	return config.Pos{}, false
 }
+
+// declaredInText is how a test, and a service of it, are named in errors.
+var declaredInText = regexp.MustCompile(`^test "([^"]*)": (?:service "([^"]*)":)?`)
 
 // quoted finds the value that text has in quotation marks, all of it or what is
 // behind =, or the path behind the last = without any.

@@ -119,6 +119,25 @@ func (f *File) Mounted(kind testsuite.MountType, lookup Lookup) map[string]Pos {
 	return out
 }
 
+// Declares is where a service is declared, or with none ("") a test; in a test's own list
+// if it is not in the file's.
+func (f *File) Declares(test, service string) (Pos, bool) {
+	for i := range f.Tests {
+		t := &f.Tests[i]
+		if !slices.Contains(t.titles(), test) {
+			continue
+		}
+		if service == "" {
+			return t.At, true
+		}
+		list, _ := f.servicesOf(t) // Load would have had the error
+		if n := find(list, service); n >= 0 {
+			return list[n].at, true
+		}
+	}
+	return Pos{}, false
+}
+
 // Unused are the services of the file's own list that no test has, not even one that
 // depends on them.
 func (f *File) Unused() []Entry[Service] {
