@@ -13,11 +13,13 @@ type countingConn struct {
 	net.Conn
 	leave  chan struct{}
 	writes int
+	most   int // bytes in one
 }
 
 func (c *countingConn) Write(p []byte) (int, error) {
 	<-c.leave
 	c.writes++
+	c.most = max(c.most, len(p))
 	return c.Conn.Write(p)
 }
 
@@ -46,6 +48,31 @@ func TestCoalescing(t *testing.T) {
 	}
 	if under.writes > 2 { // what was there first, and all that came during that write
 		t.Errorf("%d writes to the connection, want 2 at most", under.writes)
+	}
+}
+
+// What is more than gRPC's buffers take goes out in pieces, in order.
+func TestCoalescingPieces(t *testing.T) {
+	near, far := net.Pipe()
+	under := &countingConn{Conn: near, leave: make(chan struct{})}
+	close(under.leave)
+	c := newCoalescingConn(under)
+	want := bytes.Repeat([]byte("0123456789abcde"), 8<<10)
+	if n, err := c.Write(want); n != len(want) || err != nil {
+		t.Fatalf("Write = %d, %v", n, err)
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(far, got); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("the bytes came out other than they went in")
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if under.most > pieceLimit || under.most < pieceLimit/2 {
+		t.Errorf("%d bytes in one write, want up to %d", under.most, pieceLimit)
 	}
 }
 
