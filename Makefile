@@ -15,7 +15,7 @@ export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
-.PHONY: build helpers tools deps test integration frontend cosign verify demo bench clean help
+.PHONY: build helpers tools deps test integration frontend cosign structure verify demo bench clean help
 
 build: helpers ## bin/seatrial (the default)
 	$(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/seatrial ./cmd/seatrial
@@ -77,6 +77,9 @@ frontend: deps tools ## BuildKit's own Dockerfile tests, against our frontend (P
 
 cosign: deps helpers tools bin/cosign ## signatures, against cosign itself (building it takes minutes)
 	$(GO) test -tags cosign -run TestCosign -count=1 $(TEST_FLAGS) ./cmd/seatrial
+
+structure: ## structure tests, against the container-structure-test that CONTAINER_STRUCTURE_TEST=FILE is
+	CONTAINER_STRUCTURE_TEST='$(abspath $(CONTAINER_STRUCTURE_TEST))' $(GO) test -tags structure -run TestRealVerdicts -count=1 $(TEST_FLAGS) ./testsuite/structure
 
 verify: helpers bin/golangci-lint ## formatting, linters, module files, import rules
 	hack/install.sh lint

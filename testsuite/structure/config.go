@@ -4,8 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
 )
 
 // Config is a file of structure tests.
@@ -158,34 +161,19 @@ func (c *Config) count() int {
 	return n
 }
 
-// parseEnvFile reads lines of NAME=VALUE, where the value may be quoted. Variables
-// without a value are left out.
+// parseEnvFile reads what a file in the manner of ".env" sets. Variables without a
+// value are left out. No error shows what may be a secret.
 func parseEnvFile(data []byte) ([]string, error) {
+	set, err := dotenv.UnmarshalBytesWithLookup(data, nil)
+	if err != nil {
+		where, _, _ := strings.Cut(err.Error(), ":")
+		return nil, fmt.Errorf("%s is not NAME=VALUE, or has a quote without its end", where)
+	}
 	var vars []string
-	for i, line := range strings.Split(string(data), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
-		if name = strings.TrimSpace(name); !ok || name == "" || strings.ContainsAny(name, " \t") {
-			return nil, fmt.Errorf("line %d is not NAME=VALUE", i+1)
-		}
-		if value = unquote(value); value != "" {
-			vars = append(vars, name+"="+value)
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if name != "" && set[name] != "" {
+			vars = append(vars, name+"="+set[name])
 		}
 	}
 	return vars, nil
-}
-
-// unquote takes off quotes, or a comment after a value without quotes.
-func unquote(value string) string {
-	value = strings.TrimSpace(value)
-	if value != "" && strings.ContainsAny(value[:1], `"'`) {
-		if end := strings.Index(value[1:], value[:1]); end >= 0 {
-			return value[1 : end+1]
-		}
-	}
-	value, _, _ = strings.Cut(value, " #")
-	return strings.TrimSpace(value)
 }

@@ -10,11 +10,20 @@
 //	}
 //
 // The verdicts are those of container-structure-test with its Docker driver, but
-// for what is plainly a mistake there: relative symbolic links are followed from
-// where they are, and what cannot be a test (an invalid regular expression, a
-// missing name, no test at all) is refused before anything runs. Files and the
-// configuration are looked at without starting a container. Teardown commands
-// have no effect, there as here: every command test has a container of its own.
+// for what is plainly a mistake there:
+//
+//   - Relative symbolic links are followed from where they are, and FIFOs and devices
+//     are there.
+//   - JSON without uid and gid means any owner, not root, as in YAML.
+//   - What cannot be a test is refused before anything runs, also where it would pass
+//     there: an invalid regular expression, a missing name, path or value, an unknown
+//     or repeated key of JSON, JSON without shouldExist (false there, and true in
+//     YAML), a second document, an envFile that cannot be read, no test at all.
+//
+// Files and the configuration are looked at without starting a container; /dev, /proc,
+// /sys, /etc/hosts and what else Docker puts into every container count as there.
+// Teardown commands have no effect, there as here: every command test has a container
+// of its own.
 //
 // Two settings are refused: privileges (privileged, capabilities) and what needs
 // the machine that the builder runs on (bindMounts), and so is allocateTty.

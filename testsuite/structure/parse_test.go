@@ -219,3 +219,22 @@ func TestDigest(t *testing.T) {
 		t.Errorf("the digest %q tells a value", first)
 	}
 }
+
+// TestEnvFile reads what godotenv reads, which container-structure-test does.
+func TestEnvFile(t *testing.T) {
+	for data, want := range map[string]string{
+		"# no\nA = 1 # one\n export B='$A # b'\nC=\n": "A=1 B=$A # b",
+		"A: 1\nB=\"$A ${A}\\n2\"\nC=$NOPE$A\n":        "A=1 B=1 1\n2 C=1",
+		"A=\"two\nlines\"\n":                          "A=two\nlines",
+		"A=1\nB='secret\n":                            "error: line 3 is not NAME=VALUE, or has a quote without its end",
+	} {
+		vars, err := parseEnvFile([]byte(data))
+		got := strings.Join(vars, " ")
+		if err != nil {
+			got = "error: " + err.Error()
+		}
+		if got != want {
+			t.Errorf("parseEnvFile(%q) = %q, want %q", data, got, want)
+		}
+	}
+}

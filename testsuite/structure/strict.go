@@ -15,6 +15,10 @@ import (
 func (d *document) check(n *yaml.Node, t reflect.Type, where string) {
 	n = resolve(n)
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+		// A default that is not the zero value is lost there, unlike here.
+		if t.Kind() == reflect.Pointer && kinds[t.Elem().Kind()] != "" {
+			d.fail(n, "%s: want %s, have nothing", where, kinds[t.Elem().Kind()])
+		}
 		return
 	}
 	switch t.Kind() {
@@ -39,11 +43,14 @@ func (d *document) check(n *yaml.Node, t reflect.Type, where string) {
 	}
 }
 
+var kinds = map[reflect.Kind]string{reflect.String: "a string", reflect.Bool: "true or false", reflect.Int: "a whole number"}
+
 func (d *document) checkScalar(n *yaml.Node, t reflect.Type, where string) {
-	want := map[reflect.Kind]string{reflect.String: "a string", reflect.Bool: "true or false", reflect.Int: "a whole number"}[t.Kind()]
+	want := kinds[t.Kind()]
+	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 // "yes" is no bool then
 	if n.Kind != yaml.ScalarNode || d.json && t.Kind() == reflect.String && n.Tag != "!!str" {
 		d.fail(n, "%s: want %s, have %s", where, want, kindOf(n))
-	} else if n.Decode(reflect.New(t).Interface()) != nil {
+	} else if quoted && t.Kind() == reflect.Bool || n.Decode(reflect.New(t).Interface()) != nil {
 		d.fail(n, "%s: want %s, have %q", where, want, n.Value)
 	}
 }

@@ -49,7 +49,7 @@ func (t *tree) list(ctx context.Context, dir string) (map[string]*fstypes.Stat, 
 	}
 	t.mu.Unlock()
 	l.once.Do(func() {
-		stats, err := t.files.ReadDir(ctx, gateway.ReadDirRequest{Path: dir})
+		stats, err := t.readDir(ctx, dir)
 		if err != nil {
 			l.err = fmt.Errorf("reading directory %s: %w", dir, err)
 			return
@@ -63,6 +63,17 @@ func (t *tree) list(ctx context.Context, dir string) (map[string]*fstypes.Stat, 
 	return l.entries, l.err
 }
 
+// readDir lists what the image has in a directory: nothing, if a container alone has it.
+func (t *tree) readDir(ctx context.Context, dir string) ([]*fstypes.Stat, error) {
+	if _, ok := atRun()[dir]; ok {
+		entries, err := t.list(ctx, path.Dir(dir))
+		if st := entries[path.Base(dir)]; err != nil || st != nil && provided(st) {
+			return nil, err
+		}
+	}
+	return t.files.ReadDir(ctx, gateway.ReadDirRequest{Path: dir})
+}
+
 // errNotExist says that nothing is there.
 var errNotExist = errors.New("no such file or directory")
 
@@ -71,6 +82,16 @@ var errLoop = errors.New("too many levels of symbolic links")
 
 // maxLinks is as many as Linux follows.
 const maxLinks = 40
+
+// clean is a path of a test as Docker takes it: ".." is what is written before it
+// without the last step, be that a link or not there at all. A slash at the end remains.
+func clean(name string) string {
+	out := path.Join("/", name)
+	if strings.HasSuffix(name, "/") || strings.HasSuffix(name, "/.") {
+		out += "/"
+	}
+	return out
+}
 
 // lstat finds what is called name, without following it if it is a symbolic link,
 // unless it ends in a slash. It returns its path without links.

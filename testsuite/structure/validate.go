@@ -3,6 +3,8 @@ package structure
 import (
 	"regexp"
 	"slices"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // validate notes what no schema can say.
@@ -61,6 +63,12 @@ func (d *document) validateCommand(t CommandTest, list string, i int) {
 	for j, cmd := range t.Setup {
 		if len(cmd) == 0 || cmd[0] == "" {
 			d.fail(d.find(list, i, "setup", j), "an empty command in setup")
+		}
+	}
+	// They have no effect, but one that is empty fails its test there.
+	for _, cmd := range d.find(list, i, "teardown").Content {
+		if cmd = resolve(cmd); cmd.Kind == yaml.SequenceNode && len(cmd.Content) == 0 {
+			d.fail(cmd, "an empty command in teardown")
 		}
 	}
 	for j, v := range t.Env {
