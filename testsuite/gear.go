@@ -206,7 +206,7 @@ func (s *Suite) control(id string) []byte {
 	defer s.mu.Unlock()
 	for _, r := range s.runs {
 		if r.split != nil && r.split.run != nil && r.split.run.secret() == id {
-			return r.split.control()
+			return r.split.control(s.left(r.split.run))
 		}
 		if r.secret() != id {
 			continue

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"time"
 
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 
@@ -27,7 +28,8 @@ type split struct {
 	image *llb.Stage
 
 	once      sync.Mutex
-	run       *run // of the step; under Suite.mu
+	run       *run                    // of the step; under Suite.mu
+	stop      context.CancelCauseFunc // ends the step; under Suite.mu
 	lists     [][]string
 	err       error
 	durations map[string]float64 // of earlier runs
@@ -66,15 +68,20 @@ func (sp *split) share(ctx context.Context, s *Suite, t *llb.Trial, r *run) ([][
 	if step.test, err = sp.step(); err != nil {
 		return nil, err
 	}
+	timed, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	s.mu.Lock()
-	sp.run = step
+	sp.run, sp.stop = step, stop
 	s.mu.Unlock()
 	if err := s.build(ctx, t, step); err != nil {
 		return nil, err
 	}
-	lists, err := s.trySplit(ctx, t, step)
+	lists, err := s.trySplit(timed, t, step)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
+	}
+	if timed.Err() != nil {
+		lists, err = nil, &SplitError{"the time limit of the test is over"}
 	}
 	sp.lists, sp.err = lists, err
 	return lists, err
@@ -86,7 +93,7 @@ func (sp *split) step() (Test, error) {
 	args, err := protocol.Args(protocol.ModeSplit, protocol.Split{
 		Patterns: t.Split, Shards: t.Shards, Out: protocol.OutDir, Control: protocol.ControlFile,
 	})
-	return Test{Args: args, From: t.From, Platform: t.Platform, Env: t.Env, Workdir: t.Workdir, User: t.User, Network: t.Network, Mounts: t.Mounts}, err
+	return Test{Args: args, Timeout: t.Timeout, From: t.From, Platform: t.Platform, Env: t.Env, Workdir: t.Workdir, User: t.User, Network: t.Network, Mounts: t.Mounts}, err
 }
 
 // trySplit runs the step, anew if what it came to is that of another image.
@@ -147,9 +154,15 @@ func readSplit(ctx context.Context, t *llb.Trial, step *run, ref gateway.Referen
 	return lists, tr, nil
 }
 
-// control is what the step is told. Suite.mu is held.
-func (sp *split) control() []byte {
+// control is what the step is told, whose time begins now. Suite.mu is held.
+func (sp *split) control(left time.Duration, limited bool) []byte {
 	sp.run.asked++
+	switch {
+	case limited && left <= 0:
+		sp.stop(errOvertime)
+	case limited:
+		time.AfterFunc(left, func() { sp.stop(errOvertime) })
+	}
 	dt, err := json.Marshal(protocol.Control{Durations: sp.durations})
 	if err != nil {
 		return []byte("{}")

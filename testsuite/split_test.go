@@ -101,6 +101,20 @@ func TestSplitOfTooFew(t *testing.T) {
 	})
 }
 
+// TestSplitInTime gives the step no time at all: the limit of its test holds for it.
+func TestSplitInTime(t *testing.T) {
+	onEach(t, func(t *testing.T, b *builder) {
+		suite := &Suite{NoCache: true, Tests: []Test{{Name: "sharded", Command: "true", Shards: 2, Split: []string{"bin/*"}, Timeout: 1}}}
+		rep, err := b.solve(t, "FROM busybox\n", suite)
+		if err == nil || rep == nil || rep.Count(Failed) != 2 {
+			t.Fatalf("Solve() = %v; %+v, want both shards to fail", err, rep)
+		}
+		if got, want := rep.Cases[0].Reason, "sharing out its files: the time limit of the test is over"; got != want {
+			t.Errorf("reason %q, want %q", got, want)
+		}
+	})
+}
+
 func TestDurations(t *testing.T) {
 	files := []string{"tests/test_a.py", "spec/b_spec.rb", "src/c.test.js", "./pkg/d.py"}
 	rep := &junit.Report{Suites: []junit.Suite{{Name: "src/c.test.js", Cases: []junit.Case{
