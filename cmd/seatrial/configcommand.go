@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
 	"github.com/seatrial/seatrial/cmd/internal/config"

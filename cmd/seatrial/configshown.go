@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/seatrial/seatrial/testsuite"
 )

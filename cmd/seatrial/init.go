@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/util/gitutil"
 	"github.com/urfave/cli/v2"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite"

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/util/suggest"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Pos is a place in a file; lines and columns count from 1.

@@ -3,7 +3,7 @@ package config
 import (
 	"reflect"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // File is what a seatrial.yaml says.

@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
-	"strconv"
 	"strings"
+	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 const (
@@ -44,18 +43,27 @@ func parse(src source) (*yaml.Node, error) {
 	return root, nil
 }
 
-var errorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
-// syntaxError finds the line that the library put into its error's text.
+// syntaxError finds the place that the library gave up at.
 func syntaxError(src source, err error) error {
-	text, pos := err.Error(), Pos{1, 1}
-	if m := errorLine.FindStringSubmatch(text); m != nil {
-		text = text[len(m[0]):]
-		if n, err := strconv.Atoi(m[1]); err == nil {
-			pos.Line = n
-		}
+	at := (*yaml.LoadError)(nil)
+	if !errors.As(err, &at) {
+		return src.errorf(Pos{1, 1}, "", "not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	return src.errorf(pos, "", "not YAML: %s", strings.TrimSpace(text))
+	pos, end := Pos{at.Mark.Line, at.Mark.Column}, positionOf(bytes.TrimRight(src.data, "\r\n\t "))
+	switch {
+	case pos.Line == 0: // bytes that are no text: there are no lines yet
+		pos = positionOf(src.data[:min(at.Mark.Index, len(src.data))])
+	case pos.Line > end.Line && at.ContextMark.Line > 0 && at.ContextMark.Line <= end.Line:
+		pos = Pos{at.ContextMark.Line, at.ContextMark.Column} // of what has no end
+	case pos.Line > end.Line:
+		pos = end
+	}
+	return src.errorf(pos, "", "not YAML: %s", at.Message)
+}
+
+// positionOf is the place behind the beginning of a file.
+func positionOf(before []byte) Pos {
+	return Pos{bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1}
 }
 
 const (

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Text is a value with variables in it. The zero value is one that is not there.
