@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"github.com/moby/buildkit/util/suggest"
 	"github.com/urfave/cli/v2"
 )
 
@@ -58,7 +60,7 @@ func newApp(std Streams) *cli.App {
 		},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
-				return usagef("", "unknown command %q", name)
+				return usagef(nearestCommand(name, c.App.Commands), "unknown command %q", name)
 			}
 			return cli.ShowAppHelp(c)
 		},
@@ -93,5 +95,34 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 	if c.Command != nil && c.Command.Name != "" && c.Command.Name != name {
 		name += " " + c.Command.Name
 	}
-	return &usageError{err: err, hint: fmt.Sprintf("see %s --help", name)}
+	hint := fmt.Sprintf("see %s --help", name)
+	if flag, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok && c.Command != nil {
+		dashes := "--"
+		if len(flag) == 1 {
+			dashes = "-"
+		} else if match, ok := suggest.Search(flag, flagNames(c.Command.Flags), true); ok {
+			hint = fmt.Sprintf("did you mean --%s? %s", match, hint)
+		}
+		err = fmt.Errorf("unknown flag %s%s", dashes, flag)
+	}
+	return &usageError{err: err, hint: hint}
+}
+
+func nearestCommand(name string, commands []*cli.Command) string {
+	var known []string
+	for _, cmd := range commands {
+		known = append(known, cmd.Name)
+	}
+	if match, ok := suggest.Search(name, known, true); ok {
+		return fmt.Sprintf("did you mean %s?", match)
+	}
+	return "see seatrial --help"
+}
+
+func flagNames(flags []cli.Flag) []string {
+	var out []string
+	for _, f := range flags {
+		out = append(out, f.Names()[0]) // the others are letters
+	}
+	return out
 }

@@ -67,9 +67,13 @@ func printConfig(c *cli.Context, w io.Writer) error {
 		doc, err := p.project.forJSON(list)
 		return errors.Join(err, enc.Encode(doc))
 	}
-	enc := yaml.NewEncoder(w)
-	enc.SetIndent(2)
-	return errors.Join(enc.Encode(p.project.hidden(tree(list))), enc.Close())
+	// In a long line that is not folded the comment stays beside its value.
+	out, err := yaml.Dump(p.project.hidden(tree(list)), yaml.WithV3Defaults(), yaml.WithIndent(2), yaml.WithLineWidth(-1))
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(out)
+	return err
 }
 
 // forJSON gives values the form that they have in a file.

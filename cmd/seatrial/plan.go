@@ -253,13 +253,25 @@ func (p *plan) stages(suite *testsuite.Suite, have []string) ([]string, error) {
 	}
 	if suite == nil {
 		_, err := (&testsuite.Suite{Target: p.build.Target, Tests: []testsuite.Test{{Command: "true"}}}).Stages(have)
-		return nil, p.project.blame(stageError(err))
+		return nil, p.project.blame(p.stageError(err))
 	}
 	if stage := (testsuite.Test{Stage: testsuite.DetectedStage}); p.found && hasTestStage(have, p.build.Target) && suite.Tests[0].Stage != stage.Stage {
 		suite.Tests = slices.Insert(suite.Tests, 0, stage)
 	}
 	want, err := suite.Stages(have)
-	return want, p.project.blame(stageError(err))
+	return want, p.project.blame(p.stageError(err))
+}
+
+// stageError has a hint at what a test is, which some commands do without.
+func (p *plan) stageError(err error) error {
+	if !errors.Is(err, testsuite.ErrNoTests) {
+		return stageError(err)
+	}
+	hint := "add a stage called test to the Dockerfile, or tests to seatrial.yaml, or say --test 'COMMAND' to run one in the image"
+	if p.mode != modeTest {
+		hint += ", or --untested to push without"
+	}
+	return usagef(hint, "%w: nothing says that this image works", err)
 }
 
 func stageError(err error) error {
@@ -267,8 +279,6 @@ func stageError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, testsuite.ErrNoTests):
-		return usagef("add a stage called test to the Dockerfile, or tests to seatrial.yaml, or say --test 'COMMAND' to run one in the image, or --untested to push without", "%w: nothing says that this image works", err)
 	case errors.Is(err, testsuite.ErrTargetIsTest):
 		return usagef("say which stage is the image: --target STAGE", "%w", err)
 	case errors.As(err, &unknown):

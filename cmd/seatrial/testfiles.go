@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -70,6 +71,8 @@ func (p *plan) testFile(c *cli.Context, t testsuite.Test, from declared, opt com
 	switch {
 	case err != nil && from.pos.Line > 0:
 		return fileError(p.project.file.Error(from.pos, "paths are looked for from where seatrial.yaml lies", err.Error()))
+	case errors.Is(err, fs.ErrNotExist): // of which kind it would be is not known
+		return usagef("paths are looked for from where seatrial runs", "--test-file: %w", err)
 	case err == nil && structure.Detect(data):
 		err = p.structureFile(from.file, data)
 	default:
