@@ -88,6 +88,9 @@ func (s *Suite) Try(ctx context.Context, t *llb.Trial) error {
 		})
 	}
 	wg.Wait()
+	s.mu.Lock()
+	s.took = time.Since(s.began)
+	s.mu.Unlock()
 	s.noteDurations(t)
 	return s.verdict(ctx, t)
 }

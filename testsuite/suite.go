@@ -53,7 +53,8 @@ type Suite struct {
 
 	shelf   shelf
 	mu      sync.Mutex
-	began   time.Time // the first test
+	began   time.Time     // the first test
+	took    time.Duration // all of them
 	runs    []*run
 	skipped []string // platforms
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/buildkit/client"
 
@@ -258,5 +259,21 @@ func TestStagesUnknown(t *testing.T) {
 	suite := &Suite{Target: "app", Tests: []Test{{Stage: "smoke"}}}
 	if got, err := suite.Stages(nil); err != nil || !slices.Equal(got, []string{"smoke"}) {
 		t.Errorf("Stages(nil) = %q, %v, want what was named", got, err)
+	}
+}
+
+// TestDurationOfASharedStep has a step that another build began an hour before.
+func TestDurationOfASharedStep(t *testing.T) {
+	end := time.Now()
+	rep := &Report{Cases: []Case{
+		{started: end.Add(-time.Hour), ended: end, within: 2 * time.Second},
+		{started: end.Add(-time.Second), ended: end, within: 3 * time.Second}, // of another builder
+	}}
+	if got, want := rep.Duration(), 3*time.Second; got != want {
+		t.Errorf("Duration() = %s, want %s", got, want)
+	}
+	rep.Cases = rep.Cases[1:]
+	if got, want := rep.Duration(), time.Second; got != want {
+		t.Errorf("Duration() = %s, want %s", got, want)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -150,10 +152,17 @@ func (p *plan) files(*cli.Context) error {
 			err = errors.Join(f.Close(), os.Remove(path))
 		}
 		if err != nil {
-			return usagef("", "cannot write a result: %w", err)
+			return usagef(directoryHint(err, path), "cannot write a result: %w", err)
 		}
 	}
 	return nil
+}
+
+func directoryHint(err error, path string) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Sprintf("the directory %s has to be there before", filepath.Dir(path))
+	}
+	return ""
 }
 
 // writeFiles writes the files that the command line asks for. An image's files
