@@ -123,9 +123,6 @@ func (s *Suite) tryOne(ctx context.Context, t *llb.Trial, r *run) error {
 	}
 }
 
-// overtime tells whether the time for all tests is over.
-func (s *Suite) overtime() bool { return s.Timeout > 0 && time.Since(s.began) >= s.Timeout }
-
 // attempt tries a test once. What it left behind is brought back whatever came of it.
 func (s *Suite) attempt(ctx context.Context, t *llb.Trial, r *run) error {
 	if r.test.Structure != nil {

@@ -62,20 +62,6 @@ func (s *Suite) attemptStructure(ctx context.Context, t *llb.Trial, r *run) erro
 	return nil
 }
 
-// errOvertime is why what a test does itself is ended.
-var errOvertime = errors.New("the time limit is over")
-
-// timed ends with the time of a run, which begins now.
-func (s *Suite) timed(ctx context.Context, r *run) (context.Context, context.CancelFunc) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	left, limited := s.left(r)
-	if !limited {
-		return ctx, func() {}
-	}
-	return context.WithTimeoutCause(ctx, left, errOvertime)
-}
-
 // StructureError says that structure tests failed.
 type StructureError struct{ Failed, Total int }
 
