@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/seatrial/seatrial/testsuite/syntax"
 )
 
 // document is a file with the places of what it says.
@@ -29,13 +30,13 @@ func parse(file string, data []byte) (*document, error) {
 	case errors.Is(err, io.EOF):
 		return nil, d.errorAt(&yaml.Node{Line: 1, Column: 1}, example, "the file is empty")
 	case err != nil:
-		return nil, d.syntaxError(err)
+		return nil, d.syntaxError(err, data)
 	}
 	switch err := dec.Decode(&more); {
 	case err == nil:
 		return nil, d.errorAt(&more, "put them into files of their own", "there is more than one document")
 	case !errors.Is(err, io.EOF):
-		return nil, d.syntaxError(err)
+		return nil, d.syntaxError(err, data)
 	}
 	d.top = node.Content[0]
 	if d.top.Kind != yaml.MappingNode {
@@ -72,18 +73,9 @@ func endless(n *yaml.Node, state map[*yaml.Node]int) *yaml.Node {
 	return nil
 }
 
-var syntaxLine = regexp.MustCompile(`line (\d+)(?:, column (\d+))?:? ?`)
-
-func (d *document) syntaxError(err error) *Error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	at := &yaml.Node{}
-	if m := syntaxLine.FindStringSubmatch(text); m != nil {
-		at.Line, _ = strconv.Atoi(m[1])
-		at.Column, _ = strconv.Atoi(m[2])
-		at.Column = max(1, at.Column)
-		text = strings.Replace(text, m[0], "", 1)
-	}
-	return d.errorAt(at, "tabs cannot indent, and what belongs together is indented alike", "this is not YAML: %s", text)
+func (d *document) syntaxError(err error, data []byte) *Error {
+	e := syntax.Of(err, data)
+	return d.errorAt(&yaml.Node{Line: e.Line, Column: e.Column}, "tabs cannot indent, and what belongs together is indented alike", "this is not YAML: %s", e.Message)
 }
 
 // duplicates finds a key that is there twice: of two services with one name the first

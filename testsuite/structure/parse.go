@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/seatrial/seatrial/testsuite/syntax"
 )
 
 // Error is something wrong in a file of structure tests.
@@ -51,8 +53,8 @@ func Detect(data []byte) bool {
 // YAML. Unknown keys, wrong types, invalid patterns, settings that cannot be
 // honoured and a file without tests are errors, an *Error each, all of them joined.
 func Parse(name string, data []byte) (*Config, error) {
-	d := &document{name: name, json: strings.EqualFold(path.Ext(name), ".json")}
-	if err := d.read(data); err != nil {
+	d := &document{name: name, data: data, json: strings.EqualFold(path.Ext(name), ".json")}
+	if err := d.read(); err != nil {
 		return nil, err
 	}
 	cfg := d.decode()
@@ -66,6 +68,7 @@ func Parse(name string, data []byte) (*Config, error) {
 // document is a file that is being read.
 type document struct {
 	name string
+	data []byte
 	json bool
 	root *yaml.Node
 	errs []*Error
@@ -89,12 +92,12 @@ func (d *document) joined() error {
 	return errors.Join(errs...)
 }
 
-func (d *document) read(data []byte) (err error) {
+func (d *document) read() (err error) {
 	if d.json {
-		d.root, err = readJSON(d.name, data)
+		d.root, err = readJSON(d.name, d.data)
 		return err
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec := yaml.NewDecoder(bytes.NewReader(d.data))
 	var doc, second yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
 		return &Error{d.name, 1, 1, "the file is empty"}
@@ -110,12 +113,9 @@ func (d *document) read(data []byte) (err error) {
 	return nil
 }
 
-// syntaxError says where a parser of YAML gave up.
 func (d *document) syntaxError(err error) *Error {
-	if at := (*yaml.LoadError)(nil); errors.As(err, &at) && at.Mark.Line > 0 {
-		return &Error{d.name, at.Mark.Line, at.Mark.Column, at.Message}
-	}
-	return &Error{d.name, 1, 1, err.Error()}
+	e := syntax.Of(err, d.data)
+	return &Error{d.name, e.Line, e.Column, e.Message}
 }
 
 // decode notes all errors, and returns nil if there are any.

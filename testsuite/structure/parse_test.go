@@ -35,6 +35,7 @@ func TestParseErrors(t *testing.T) {
 		{"empty", "s.yaml", "", []string{"s.yaml:1:1: the file is empty"}},
 		{"no mapping", "s.yaml", "- a\n", []string{`s.yaml:1:1: want a mapping with schemaVersion and tests, have a list`}},
 		{"syntax", "s.yaml", v2 + "commandTests:\n- name: 'x'\n   command: y\n", []string{"s.yaml:4:4: did not find expected key"}},
+		{"quote", "s.yaml", v2 + "commandTests:\n- name: 'x\n  command: y\n", []string{"s.yaml:3:9: found unexpected end of stream"}},
 		{"tab", "s.yaml", v2 + "\tx: 1\n", []string{"s.yaml:2:1: found character that cannot start any token"}},
 		{"no version", "s.yaml", "commandTests: []\n", []string{`s.yaml:1:1: no schemaVersion: the current one is "2.0.0"`}},
 		{"version", "s.yaml", "schemaVersion: 3.0.0\n", []string{`s.yaml:1:16: unknown schemaVersion "3.0.0": want "2.0.0" or "1.0.0"`}},

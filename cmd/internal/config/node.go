@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/seatrial/seatrial/testsuite/syntax"
 )
 
 const (
@@ -43,27 +43,9 @@ func parse(src source) (*yaml.Node, error) {
 	return root, nil
 }
 
-// syntaxError finds the place that the library gave up at.
 func syntaxError(src source, err error) error {
-	at := (*yaml.LoadError)(nil)
-	if !errors.As(err, &at) {
-		return src.errorf(Pos{1, 1}, "", "not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	pos, end := Pos{at.Mark.Line, at.Mark.Column}, positionOf(bytes.TrimRight(src.data, "\r\n\t "))
-	switch {
-	case pos.Line == 0: // bytes that are no text: there are no lines yet
-		pos = positionOf(src.data[:min(at.Mark.Index, len(src.data))])
-	case pos.Line > end.Line && at.ContextMark.Line > 0 && at.ContextMark.Line <= end.Line:
-		pos = Pos{at.ContextMark.Line, at.ContextMark.Column} // of what has no end
-	case pos.Line > end.Line:
-		pos = end
-	}
-	return src.errorf(pos, "", "not YAML: %s", at.Message)
-}
-
-// positionOf is the place behind the beginning of a file.
-func positionOf(before []byte) Pos {
-	return Pos{bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1}
+	e := syntax.Of(err, src.data)
+	return src.errorf(Pos{e.Line, e.Column}, "", "not YAML: %s", e.Message)
 }
 
 const (
