@@ -92,6 +92,8 @@ func TestPassing(t *testing.T) {
 		{answer(500, "INTERNAL_ERROR"), true},
 		{answer(429), true},
 		{answer(404, transport.BlobUploadUnknownErrorCode), true},
+		{answer(400, "DIGEST_INVALID", transport.ManifestBlobUnknownErrorCode), true},
+		{answer(400, "DIGEST_INVALID"), false},
 		{answer(404), false},
 		{answer(401), false},
 		{answer(403, transport.DeniedErrorCode), false},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/registry"
@@ -122,7 +123,8 @@ func TestRegistryThatLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onRegistries(t, wrap, func(t *testing.T, reg *testenv.Registry) {
-				pushed, err := newPush(t, registry.Options{}, reg.Host+"/app:1").Commit(t.Context(), a)
+				p := newPush(t, registry.Options{}, reg.Host+"/app:1").WithBackoff(time.Millisecond)
+				pushed, err := p.Commit(t.Context(), a)
 				var partial *registry.PartialError
 				if err == nil || errors.As(err, &partial) {
 					t.Errorf("Commit = %v, %v, want a plain error", pushed, err)
@@ -133,4 +135,18 @@ func TestRegistryThatLies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The docker-registry of old misses, for a moment, a blob that another push is just
+// sending as well.
+func TestManifestWhoseBlobIsMissedForAMoment(t *testing.T) {
+	missing := answering(http.StatusBadRequest, `{"errors":[{"code":"DIGEST_INVALID"},{"code":"MANIFEST_BLOB_UNKNOWN"}]}`)
+	onRegistries(t, fault("PUT", "/manifests/", times(3, missing)), func(t *testing.T, reg *testenv.Registry) {
+		p := newPush(t, registry.Options{}, reg.Host+"/app:1").WithBackoff(time.Millisecond)
+		pushed, err := p.Commit(t.Context(), loaded(t))
+		if err != nil {
+			t.Fatalf("Commit = %v, want nil", err)
+		}
+		pull(t, pushed[0].Reference, reg)
+	})
 }

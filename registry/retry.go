@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +27,10 @@ const (
 
 	// slowAttempts is for failures that have cost a minute or two each.
 	slowAttempts = 5
+
+	// settleAttempts is for a registry that says of a blob that it took just now
+	// that it does not know it.
+	settleAttempts = 4
 
 	firstBackoff = 500 * time.Millisecond
 	maxBackoff   = 30 * time.Second
@@ -59,7 +64,7 @@ func (r retrier) do(ctx context.Context, f func(ctx context.Context) error) erro
 		if !passing(err) || ctx.Err() == nil && attempt >= r.attempts {
 			return err
 		}
-		if attempt >= slowAttempts && timeout(err) {
+		if attempt >= slowAttempts && timeout(err) || attempt >= settleAttempts && unsettled(err) {
 			return err
 		}
 		if cause := sleep(ctx, rand.N(wait+1)); cause != nil {
@@ -115,6 +120,9 @@ func passingAnswer(answer *transport.Error) bool {
 			return true // the upload begins anew
 		}
 	}
+	if unsettled(answer) {
+		return true
+	}
 	switch answer.StatusCode {
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, 499: // 499: nginx, the client closed the request
 		return true
@@ -122,6 +130,17 @@ func passingAnswer(answer *transport.Error) bool {
 		return false
 	}
 	return answer.StatusCode >= 500 && !full(answer)
+}
+
+// unsettled tells whether a registry misses a blob that a manifest refers to. All were
+// there when the manifest was sent, but the docker-registry of old reads what another
+// push of the same blob is just writing, and others take a moment to know of a blob
+// everywhere.
+func unsettled(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
+		return d.Code == transport.ManifestBlobUnknownErrorCode
+	})
 }
 
 // full tells whether a registry has no room. For the usual one, which says it in
