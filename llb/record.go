@@ -288,7 +288,7 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 	}
 	for _, l := range st.Logs {
 		if m.owns(id, l.Vertex) {
-			l.Data = m.redact(l.Data)
+			l.Data = redactFetch(m.redact(l.Data))
 			mine.Logs = append(mine.Logs, l)
 		}
 	}

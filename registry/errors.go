@@ -168,6 +168,8 @@ func clean(text string) string {
 	}
 	urls := regexp.MustCompile(`[a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>]+`)
 	text = urls.ReplaceAllStringFunc(text, cleanURL)
+	relative := regexp.MustCompile(`(/[^\s"'<>?]*)\?[^\s"'<>?=]+=[^\s"'<>]*`) // as the registry itself sees them
+	text = relative.ReplaceAllString(text, "$1")
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {

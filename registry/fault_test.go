@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -444,4 +445,61 @@ func TestMountScopeRefusesToken(t *testing.T) {
 	from.Digest = must(v1.NewHash(must(base.Digest())(t).String()))(t)
 	a := d.load(t, desc, registry.LoadOptions{Bases: []registry.Base{from}, Keychain: reg.Keychain()})
 	pull(t, push(t, a, registry.Options{Keychain: reg.Keychain()}, reg.Host+"/app:1")[0].Reference, reg)
+}
+
+// A registry's storage may be a bucket with signed URLs. When it fails, whoever sees
+// such a URL can do there what the registry may.
+func TestSignedURLsAreNotTold(t *testing.T) {
+	const signature = "5160a7e0f-of-the-test"
+	for name, fail := range map[string]http.HandlerFunc{
+		"nothing":            hangUp,
+		"what a bucket says": answering(403, "<Error><SignatureProvided>"+signature+"</SignatureProvided></Error>"),
+		"what a registry says": answering(403, `{"errors":[{"code":"DENIED","message":"no access to /bucket?X-Amz-Signature=`+signature+
+			` or http://s3:`+signature+`@host/bucket?X-Amz-Signature=`+signature+`","detail":"`+signature+`"}]}`),
+		"a redirect to nowhere": redirecting("http://127.0.0.1:1/elsewhere?X-Amz-Signature=" + signature),
+		"a redirect to no URL":  redirecting("http://[::1/elsewhere?X-Amz-Signature=" + signature),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bucket := func(w http.ResponseWriter, req *http.Request) {
+				to := "http://s3:" + signature + "@" + req.Host + "/bucket/blob?X-Amz-Credential=key&X-Amz-Signature=" + signature
+				w.Header().Set("Location", to)
+				w.WriteHeader(map[string]int{http.MethodPost: http.StatusAccepted, http.MethodGet: http.StatusTemporaryRedirect}[req.Method])
+			}
+			failing := func(method string) func(http.Handler) http.Handler {
+				in := fault(method, "/blobs/", always(bucket))
+				return func(next http.Handler) http.Handler {
+					return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+						if strings.HasPrefix(req.URL.Path, "/bucket/") {
+							fail(w, req)
+							return
+						}
+						in(next).ServeHTTP(w, req)
+					})
+				}
+			}
+			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: failing("POST")})
+			pushErr := newPush(t, registry.Options{Attempts: 2}, reg.Host+"/app:1").WithBackoff(time.Millisecond).Upload(t.Context(), loaded(t))
+
+			// A layer of the base that only its registry has.
+			source := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: failing("GET")})
+			base, from := pushedBase(t, source)
+			d := startDaemon(t)
+			a := d.load(t, d.add(t, onTop(t, base), digestsOf(t, base)...), registry.LoadOptions{Bases: []registry.Base{from}})
+			target := testenv.StartRegistry(t, testenv.RegistryOptions{})
+			pullErr := newPush(t, registry.Options{Attempts: 2}, target.Host+"/app:1").WithBackoff(time.Millisecond).Upload(t.Context(), a)
+
+			for _, err := range []error{pushErr, pullErr} {
+				if err == nil || strings.Contains(err.Error(), signature) {
+					t.Errorf("Upload = %v, want an error without the signature", err)
+				}
+			}
+		})
+	}
+}
+
+func redirecting(to string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	}
 }

@@ -90,7 +90,7 @@ func (d *display) step(name string) func(error) {
 		end := *v
 		end.Completed = now()
 		if err != nil {
-			end.Error = err.Error()
+			end.Error = message(err)
 		}
 		d.send(&client.SolveStatus{Vertexes: []*client.Vertex{&end}})
 	}

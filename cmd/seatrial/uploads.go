@@ -71,7 +71,7 @@ func (u *uploads) end(err error) {
 	for _, up := range u.repos {
 		up.vertex.Completed = now()
 		if err != nil {
-			up.vertex.Error = err.Error()
+			up.vertex.Error = message(err)
 		}
 		u.display.send(&client.SolveStatus{Vertexes: []*client.Vertex{up.copy()}})
 	}
