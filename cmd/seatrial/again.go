@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
@@ -21,24 +22,27 @@ const (
 	backPoll   = 250 * time.Millisecond
 )
 
-// solvePatiently is solve, and solve again if the image was lost on its way to the
-// registries: the builder has pruned a layer, or was restarted. What is cached is
-// there at once, and what was pushed is not sent again. If the image is another one
-// then, its tests and its push begin anew.
-func (p *plan) solvePatiently(ctx context.Context, s *share, build llb.Options, ship *shipping, d *delivery) error {
+// solvePatiently is solveOnce, and once more if the image was lost on its way to the
+// registries: a builder has pruned a layer, or was restarted. What is cached is there
+// at once, and what was pushed is not sent again. If the image is another one then, its
+// tests and its push begin anew.
+func (p *plan) solvePatiently(ctx context.Context, shares []*share, build llb.Options, ship *shipping, d *delivery) error {
 	suite := p.suite
 	for n := 1; ; n++ {
 		if suite != nil {
 			p.suite = suite.Another()
 		}
-		err := p.solve(ctx, s, build, ship, d)
-		if n == maxSolves || ctx.Err() != nil || !ship.lostImage(err) {
+		d.suites, ship.passed = nil, new(atomic.Int32)
+		err := p.solveOnce(ctx, shares, build, ship, d)
+		if n == maxSolves || ctx.Err() != nil || !ship.lostImage(err, len(shares)) {
 			return err
 		}
 		done := d.display.step("[push] the builder lost the image: building again")
-		if !isBack(ctx, s.builder) {
-			done(err)
-			return err
+		for _, s := range shares {
+			if !p.regain(ctx, s, d.out) {
+				done(err)
+				return err
+			}
 		}
 		done(nil)
 		d.out.again()
@@ -46,10 +50,17 @@ func (p *plan) solvePatiently(ctx context.Context, s *share, build llb.Options, 
 	}
 }
 
-// lostImage tells whether err is that the builder no longer has what is to be pushed.
-// A builder that is lost before the image has passed its tests ends the run: they may
-// be the reason.
-func (s *shipping) lostImage(err error) bool {
+func (p *plan) solveOnce(ctx context.Context, shares []*share, build llb.Options, ship *shipping, d *delivery) error {
+	if len(shares) > 1 {
+		return newFleet(p, shares, ship, d).run(ctx, build)
+	}
+	return p.solve(ctx, shares[0], build, ship, d)
+}
+
+// lostImage tells whether err is that a builder no longer has what is to be pushed. One
+// that is lost before all its images have passed their tests ends the run: they may be
+// the reason.
+func (s *shipping) lostImage(err error, images int) bool {
 	if s.push == nil {
 		return false
 	}
@@ -58,16 +69,17 @@ func (s *shipping) lostImage(err error) bool {
 	}
 	var refused *registry.Error
 	var gone *lostError
-	return s.passed.Load() && !errors.As(err, &refused) && (errors.As(err, &gone) || lost(err))
+	return int(s.passed.Load()) == images && !errors.As(err, &refused) && (errors.As(err, &gone) || lost(err))
 }
 
-// isBack waits for a builder to answer. Nobody restarts one of our own.
-func isBack(ctx context.Context, b *buildkitd.Builder) bool {
+// regain waits for a builder to answer. One of our own is started again, which nobody
+// else does.
+func (p *plan) regain(ctx context.Context, s *share, out *outcome) bool {
 	ctx, cancel := context.WithTimeout(ctx, backWithin)
 	defer cancel()
-	for !answers(b) {
-		if b.Private {
-			return false
+	for !answers(s.builder) {
+		if s.builder.Private {
+			return p.restart(ctx, s, out)
 		}
 		wait := time.NewTimer(backPoll)
 		select {
@@ -77,6 +89,21 @@ func isBack(ctx context.Context, b *buildkitd.Builder) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// restart gives a private builder that has died back, and gets another one in its place,
+// with the same state.
+func (p *plan) restart(ctx context.Context, s *share, out *outcome) bool {
+	_ = s.builder.Close() // what it leaves behind, the next one clears up
+	opt := p.builder
+	opt.Addr = buildkitd.Private
+	b, err := buildkitd.Connect(ctx, opt)
+	if err != nil {
+		return false
+	}
+	out.replaced(s.builder, b)
+	s.builder = b
 	return true
 }
 

@@ -118,12 +118,12 @@ func exitCode(err error) int {
 			return exitUsage
 		}
 		return exitBuilder
+	case errors.As(err, &partial):
+		return exitPartial // whatever it was that ended the push
 	case errors.As(err, &lost):
 		return exitBuilder
 	case errors.As(err, &failed), errors.As(err, &proof):
 		return exitTest
-	case errors.As(err, &partial):
-		return exitPartial
 	case errors.As(err, &push), errors.As(err, &read):
 		return exitPush
 	case errors.As(err, &build), errors.As(err, &output):

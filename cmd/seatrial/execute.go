@@ -102,10 +102,7 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
 	d := &delivery{plan: p, stdout: std.Out, out: out, display: display}
-	if len(shares) > 1 {
-		return newFleet(p, shares, ship, d).run(ctx, build)
-	}
-	return p.solvePatiently(ctx, shares[0], build, ship, d)
+	return p.solvePatiently(ctx, shares, build, ship, d)
 }
 
 // solve has one builder do all of it.

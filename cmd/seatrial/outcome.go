@@ -66,6 +66,18 @@ func (o *outcome) connected(builders []*buildkitd.Builder) {
 	o.solving = time.Now()
 }
 
+// replaced notes that there is another builder in the place of one that was given back.
+func (o *outcome) replaced(was, is *buildkitd.Builder) {
+	for i, b := range o.builders {
+		if b == was {
+			o.builders[i] = is
+		}
+	}
+	if o.builder == was {
+		o.builder = is
+	}
+}
+
 // exported notes that the image lies in the builder's content store.
 func (o *outcome) exported() {
 	o.mu.Lock()

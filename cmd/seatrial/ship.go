@@ -25,7 +25,7 @@ type shipping struct {
 	connected chan struct{} // closed when the connections are there, or the context has ended with why not
 	begun     chan struct{} // closed by begin, when there is something to push
 	begin     func()
-	passed    atomic.Bool // the image has passed its tests
+	passed    *atomic.Int32 // how many images have passed their tests, of as many as there are builders
 	stop      func()
 	dry       bool // what would be pushed is told instead
 }
@@ -178,12 +178,13 @@ func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *de
 func (s *shipping) uploadWatching(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	passed := s.passed
 	go func() {
-		err := image.Verdict(ctx)
-		if err != nil {
+		if err := image.Verdict(ctx); err != nil {
 			cancel(err)
+			return
 		}
-		s.passed.Store(err == nil)
+		passed.Add(1)
 	}()
 	err := push.Upload(ctx, artifact)
 	var failed *testsuite.FailedError
