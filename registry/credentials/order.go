@@ -48,7 +48,7 @@ func Default(getenv func(string) string) ([]Source, error) {
 		sources = append(sources, newFile(path, h))
 	}
 	sources = append(sources, identities(getenv, h)...)
-	return append(sources, &amazonIdentity{answers: map[string]answer{}}, googleIdentity{}), nil
+	return append(sources, &amazonIdentity{answers: map[string]answer{}}, &googleIdentity{}), nil
 }
 
 // IsContent tells whether the value of DOCKER_CONFIG is the content of a
