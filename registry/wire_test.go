@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/registry"
@@ -214,27 +216,34 @@ func TestRegistryThatHangs(t *testing.T) {
 		<-req.Context().Done()
 	}
 	const size = 32 << 20 // more than the sockets hold
-	for name, answer := range map[string]http.HandlerFunc{
+	for at, answer := range map[string]http.HandlerFunc{
 		"in the middle of a layer": stall(64 << 10),
 		"without an answer":        silent,
 	} {
-		t.Run(name, func(t *testing.T) {
+		img := testenv.RandomImage(t, 1, size)
+		layer := digestsOf(t, img)[0].String()
+		var held sync.Map // the registries that have held the layer up
+		hold := fault("PUT", "/blobs/uploads/", func(w http.ResponseWriter, req *http.Request) bool {
+			if !strings.Contains(req.URL.RawQuery, strings.ReplaceAll(layer, ":", "%3A")) {
+				return false
+			}
+			_, again := held.LoadOrStore(req.Host, true)
+			if !again {
+				answer(w, req)
+			}
+			return !again
+		})
+		onRegistries(t, hold, func(t *testing.T, reg *testenv.Registry) {
 			t.Parallel()
 			d := startDaemon(t)
-			img := testenv.RandomImage(t, 1, size)
-			layer := digestsOf(t, img)[0].String()
-			first := times(1, answer)
-			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PUT", "/blobs/uploads/", func(w http.ResponseWriter, req *http.Request) bool {
-				return strings.Contains(req.URL.RawQuery, strings.ReplaceAll(layer, ":", "%3A")) && first(w, req)
-			})})
 			// The test's registry needs seconds itself for such a layer, on a busy machine.
 			opt := registry.Options{Transport: registry.TransportWith(12*time.Second, 3*time.Second)}
 			p := newPush(t, opt, reg.Host+"/app:1").WithBackoff(time.Millisecond)
 			if _, err := p.Commit(t.Context(), d.load(t, d.add(t, img), registry.LoadOptions{})); err != nil {
-				t.Errorf("Commit = %v, want nil", err)
+				t.Errorf("%s: Commit = %v, want nil", at, err)
 			}
 			if n := reg.Count("PUT", "/blobs/uploads/"); n != 3 {
-				t.Errorf("%d uploads, want the config, and the layer twice", n)
+				t.Errorf("%s: %d uploads, want the config, and the layer twice", at, n)
 			}
 		})
 	}
@@ -425,5 +434,59 @@ func TestNoDowngrade(t *testing.T) {
 	}
 	if len(other.seen) > 0 {
 		t.Errorf("the other server got %v, want nothing", other.seen)
+	}
+}
+
+// resolving answers so many queries with a failure, and then every name with the
+// loopback address.
+func resolving(t *testing.T, failures int, failure dnsmessage.RCode) *net.Resolver {
+	t.Helper()
+	server := must(net.ListenPacket("udp", "127.0.0.1:0"))(t)
+	t.Cleanup(func() { server.Close() })
+	go func() {
+		buf := make([]byte, 4096)
+		for n := 0; ; n++ {
+			size, from, err := server.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			var msg dnsmessage.Message
+			if msg.Unpack(buf[:size]) != nil {
+				continue
+			}
+			msg.Response, msg.Additionals = true, nil
+			if n < failures {
+				msg.RCode = failure
+			} else if q := msg.Questions[0]; q.Type == dnsmessage.TypeA {
+				msg.Answers = []dnsmessage.Resource{{
+					Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 1},
+					Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
+				}}
+			}
+			if answer, err := msg.Pack(); err == nil {
+				_, _ = server.WriteTo(answer, from)
+			}
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+}
+
+// A resolver that fails, or does not know the name, while it restarts.
+func TestNameThatDoesNotResolveAtFirst(t *testing.T) {
+	for _, failure := range []dnsmessage.RCode{dnsmessage.RCodeServerFailure, dnsmessage.RCodeNameError} {
+		onRegistries(t, nil, func(t *testing.T, reg *testenv.Registry) {
+			rt, _ := registry.Transport().(*http.Transport)
+			dialer := &net.Dialer{Resolver: resolving(t, 6, failure)}
+			rt.DialContext = dialer.DialContext
+			_, port, _ := strings.Cut(reg.Host, ":")
+			ref := must(name.ParseReference("registry.example:"+port+"/app:1", name.Insecure))(t)
+			p := must(registry.NewPush([]name.Reference{ref}, registry.Options{Transport: rt}))(t).WithBackoff(time.Millisecond)
+			if _, err := p.Commit(t.Context(), loaded(t)); err != nil {
+				t.Fatalf("%s: Commit = %v, want nil", failure, err)
+			}
+			pull(t, refs(t, reg.Host+"/app:1")[0], reg)
+		})
 	}
 }
