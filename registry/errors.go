@@ -170,6 +170,8 @@ func clean(text string) string {
 	text = urls.ReplaceAllStringFunc(text, cleanURL)
 	relative := regexp.MustCompile(`(/[^\s"'<>?]*)\?[^\s"'<>?=]+=[^\s"'<>]*`) // as the registry itself sees them
 	text = relative.ReplaceAllString(text, "$1")
+	sent := regexp.MustCompile(`(?i)(authorization["']?\s*[:=]?\s*["'\[]*(?:basic|bearer)\s+)[^\s"',;\]]+`) // a header that is quoted back
+	text = sent.ReplaceAllString(text, "${1}xxxxx")
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {

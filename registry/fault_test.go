@@ -167,7 +167,11 @@ func TestErrorsAreClean(t *testing.T) {
 		Wrap: fault("POST", "/blobs/uploads/", always(answering(400,
 			`{"errors":[{"code":"BAD","message":"see https://user:hunter2@host/path?sig=hunter2\u001b[31m\nnext"}]}`))),
 	})
-	for _, ref := range []string{reg.Host + "/one:1", other.Host + "/two:1"} {
+	third := testenv.StartRegistry(t, testenv.RegistryOptions{
+		Wrap: fault("POST", "/blobs/uploads/", always(answering(400,
+			`{"errors":[{"code":"BAD","message":"bad header Authorization: Bearer hunter2, {\"Authorization\":\"Basic hunter2\"}"}]}`))),
+	})
+	for _, ref := range []string{reg.Host + "/one:1", other.Host + "/two:1", third.Host + "/three:1"} {
 		err := newPush(t, registry.Options{Attempts: 1}, ref).Upload(t.Context(), a)
 		if err == nil || strings.ContainsAny(err.Error(), "\n\x1b?") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("Upload to %s = %q, want an error without secrets and control characters", ref, err)
