@@ -98,7 +98,14 @@ func (s *shipping) ship(ctx context.Context, image *llb.Shipment, d *delivery) e
 	return s.commit(ctx, artifact, d)
 }
 
+// load finds what there is to be shipped, and from now on notes that the image passes.
 func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *buildkitd.Builder) (registry.Artifact, error) {
+	passed := s.passed
+	go func() {
+		if image.Verdict(ctx) == nil {
+			passed.Add(1)
+		}
+	}()
 	store := registry.DialContent(builder.Dial, registry.DaemonContent(image.Content))
 	store = registry.ContentDirs(builder.ContentDirs(), store)
 	artifact, err := registry.Load(ctx, store, image.Descriptor, registry.LoadOptions{
@@ -178,13 +185,10 @@ func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *de
 func (s *shipping) uploadWatching(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	passed := s.passed
 	go func() {
 		if err := image.Verdict(ctx); err != nil {
 			cancel(err)
-			return
 		}
-		passed.Add(1)
 	}()
 	err := push.Upload(ctx, artifact)
 	var failed *testsuite.FailedError
