@@ -11,17 +11,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/platforms"
 	controlapi "github.com/moby/buildkit/api/services/control"
 	bkllb "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/identity"
 	digest "github.com/opencontainers/go-digest"
 )
 
 // keyPassed is where a record in the daemon's history holds an image and the trials
-// that it has passed. The record is that of a build of nothing, made for this alone:
-// the record of the image's build is written before the verdict by daemons that know
-// no finalize callback.
+// that it has passed. The record is that of the build that tried them, which ends when
+// they have passed; if one has failed, it is that of a build of nothing.
 const keyPassed = "seatrial.passed"
 
 // Passes are trials that an image is known to have passed. Its JSON is the value of
@@ -44,7 +45,7 @@ type Passes struct {
 // built without cache), a trial that passed on the first is in the cache for the
 // second.
 type memory struct {
-	passed map[string]time.Time // when that was written down, by image digest + " " + mark
+	passed map[string]bool // by image digest + " " + mark
 	notes  map[string]dated
 }
 
@@ -60,14 +61,14 @@ func (s *solve) recall(ctx context.Context) *memory {
 	m := newMemory()
 	if s.opt.Recall != nil {
 		for _, p := range s.opt.Recall(ctx) {
-			m.add(p, time.Time{}) // beside a cache: the daemon is to know it too
+			m.add(p, time.Time{})
 		}
 	}
 	m.readHistory(ctx, s.client.ControlClient())
 	return m
 }
 
-func newMemory() *memory { return &memory{passed: map[string]time.Time{}, notes: map[string]dated{}} }
+func newMemory() *memory { return &memory{passed: map[string]bool{}, notes: map[string]dated{}} }
 
 func (m *memory) readHistory(ctx context.Context, c controlapi.ControlClient) {
 	stream, err := c.ListenBuildHistory(ctx, &controlapi.BuildHistoryRequest{EarlyExit: true})
@@ -90,10 +91,7 @@ func (m *memory) readHistory(ctx context.Context, c controlapi.ControlClient) {
 
 func (m *memory) add(p Passes, at time.Time) {
 	for _, mark := range p.Marks {
-		key := p.Image.String() + " " + mark
-		if old, known := m.passed[key]; !known || at.After(old) {
-			m.passed[key] = at
-		}
+		m.passed[p.Image.String()+" "+mark] = true
 	}
 	for key, text := range p.Notes {
 		if old, known := m.notes[key]; !known || at.After(old.at) {
@@ -102,21 +100,57 @@ func (m *memory) add(p Passes, at time.Time) {
 	}
 }
 
-// memorize has the daemon remember what the image has passed. That it could not is
-// no failure: the trial then runs again.
-func (s *solve) memorize(ctx context.Context, t *Trial) {
+// passes are what the image has passed, which are noted on this machine. ok is false
+// if that is nothing.
+func (s *solve) passes(ctx context.Context, t *Trial) (p Passes, ok bool) {
 	image, err := s.exported.get(ctx)
 	if err != nil || image.Digest == "" {
-		return
+		return p, false
 	}
 	t.mu.Lock()
-	marks, notes := slices.Clone(t.passed), maps.Clone(t.notes)
+	p = Passes{image.Digest, slices.Clone(t.passed), maps.Clone(t.notes)}
 	t.mu.Unlock()
-	if len(marks) == 0 {
+	if len(p.Marks) == 0 {
+		return p, false
+	}
+	p.note(s.opt.PassedDir)
+	return p, true
+}
+
+// tried is the trial build's result: the image, whose provenance the daemon then writes
+// down, and what it has passed.
+func (s *solve) tried(ctx context.Context, t *Trial) (*gateway.Result, error) {
+	res := gateway.NewResult()
+	if s.phases.Try == nil {
+		return res, nil
+	}
+	for i, ref := range t.refs {
+		if t.Index {
+			res.AddRef(platforms.FormatAll(t.Images[i].Platform), ref)
+		} else {
+			res.SetRef(ref)
+		}
+	}
+	p, ok := s.passes(ctx, t)
+	if !ok {
+		return res, nil
+	}
+	dt, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encoding what has passed: %w", err)
+	}
+	res.AddMeta(keyPassed, dt)
+	res.AddMeta(exptypes.ExporterImageDigestKey, []byte(p.Image))
+	return res, nil
+}
+
+// memorize has the daemon remember what the image has passed of a trial that has failed
+// as a whole. That it could not is no failure: the trial then runs again.
+func (s *solve) memorize(ctx context.Context, t *Trial) {
+	p, ok := s.passes(ctx, t)
+	if !ok {
 		return
 	}
-	p := Passes{image.Digest, marks, notes}
-	p.note(s.opt.PassedDir)
 	dt, err := json.Marshal(p)
 	if err != nil {
 		return
@@ -155,9 +189,9 @@ func (t *Trial) Passed(ctx context.Context, mark string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	at, known := notedAt(t.passedDir, image.Digest, mark)
+	known := noted(t.passedDir, image.Digest, mark)
 	if !known {
-		at, known = t.recall(ctx).passed[image.Digest.String()+" "+mark]
+		known = t.recall(ctx).passed[image.Digest.String()+" "+mark]
 	}
 	if !known {
 		known = t.proven(ctx, image.Digest, mark)
@@ -166,12 +200,7 @@ func (t *Trial) Passed(ctx context.Context, mark string) (bool, error) {
 		return false, context.Cause(ctx)
 	}
 	if known {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.known = append(t.known, mark)
-		if time.Since(at) < memorizeAfter {
-			t.fresh[mark] = true
-		}
+		t.Remember(mark) // the daemon forgets after two days or fifty builds (its defaults)
 	}
 	return known, nil
 }
@@ -180,7 +209,7 @@ func (t *Trial) Passed(ctx context.Context, mark string) (bool, error) {
 func (t *Trial) passes() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Concat(t.passed, t.known)
+	return slices.Clone(t.passed)
 }
 
 // passFile is the note that an image passed a trial.
@@ -188,16 +217,13 @@ func passFile(dir string, image digest.Digest, mark string) string {
 	return filepath.Join(dir, digest.FromString(image.String()+" "+mark).Encoded())
 }
 
-// notedAt tells when a note was written, if there is one.
-func notedAt(dir string, image digest.Digest, mark string) (time.Time, bool) {
+// noted tells whether there is a note.
+func noted(dir string, image digest.Digest, mark string) bool {
 	if dir == "" {
-		return time.Time{}, false
+		return false
 	}
-	fi, err := os.Stat(passFile(dir, image, mark))
-	if err != nil {
-		return time.Time{}, false
-	}
-	return fi.ModTime(), true
+	_, err := os.Stat(passFile(dir, image, mark))
+	return err == nil
 }
 
 // note writes the notes of p. Like what the daemon remembers, they can be lost.
@@ -206,7 +232,9 @@ func (p Passes) note(dir string) {
 		return
 	}
 	for _, mark := range p.Marks {
-		_ = os.WriteFile(passFile(dir, p.Image, mark), nil, 0o600)
+		if !noted(dir, p.Image, mark) {
+			_ = os.WriteFile(passFile(dir, p.Image, mark), nil, 0o600)
+		}
 	}
 	for key, text := range p.Notes {
 		_ = os.WriteFile(noteFile(dir, key), []byte(text), 0o600)
@@ -216,19 +244,13 @@ func (p Passes) note(dir string) {
 // settleName is the step of settle. Nobody is shown it.
 const settleName = "[internal] settle"
 
-// memorizeAfter is how long it is good enough that something was remembered before. The
-// daemon's history forgets after two days or fifty builds (its defaults), and each of its
-// records costs it several syncs of its disk.
-const memorizeAfter = time.Hour
-
 // Remember has the daemon remember that the image passed the trial with this mark.
 func (t *Trial) Remember(mark string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fresh[mark] {
-		return
+	if !slices.Contains(t.passed, mark) {
+		t.passed = append(t.passed, mark)
 	}
-	t.passed = append(t.passed, mark)
 }
 
 // Name is what a step is called in the output.

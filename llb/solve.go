@@ -151,8 +151,12 @@ func (s *solve) buildImage(ctx context.Context) error {
 	opt := s.base
 	opt.FrontendAttrs = maps.Clone(s.inputs.attrs)
 	opt.EnableSessionExporter = true
-	opt.Ref = identity.NewID()
-	s.result.Ref = opt.Ref
+	// One record in the daemon's history is enough for both builds, which costs it
+	// several syncs of its disk: that of the one that ends with the verdict.
+	if opt.Internal = s.phases.Try != nil; !opt.Internal {
+		opt.Ref = identity.NewID()
+		s.result.Ref = opt.Ref
+	}
 	attrs := map[string]string{}
 	maps.Copy(attrs, s.opt.ExportAttrs)
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}}
@@ -241,9 +245,10 @@ func (s *solve) convert(ctx context.Context, c gateway.Client) (*conversion, *Tr
 func (s *solve) buildTrial(ctx context.Context) error {
 	opt := s.base
 	opt.FrontendAttrs = unattested(s.inputs.attrs)
-	// The image build is what the daemon's history should show, once; a
-	// record costs the daemon several syncs of its disk.
-	opt.Internal = s.phases.Ship != nil
+	if opt.Internal = s.phases.Ship != nil && s.phases.Try == nil; !opt.Internal && s.phases.Ship != nil {
+		opt.Ref = identity.NewID()
+		s.result.Ref = opt.Ref
+	}
 	_, err := s.client.Build(ctx, opt, "", s.deciding(func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		t, err := s.trialFor(ctx, c)
 		if err != nil {
@@ -256,7 +261,7 @@ func (s *solve) buildTrial(ctx context.Context) error {
 		if _, err := s.release.get(ctx); err != nil {
 			return nil, err
 		}
-		return gateway.NewResult(), nil
+		return s.tried(ctx, t)
 	}), s.status.stream())
 	return err
 }
@@ -292,8 +297,8 @@ func (s *solve) try(parent context.Context, t *Trial) error {
 			if err != nil {
 				s.failed(parent, t, err)
 			}
-			s.memorizing.Go(func() { s.memorize(parent, t) })
 			if err != nil {
+				s.memorizing.Go(func() { s.memorize(parent, t) })
 				s.decideUnless(ctx, err)
 				s.verdict.fail(err) // Ship need not wait for the build to end
 				return err

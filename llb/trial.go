@@ -48,16 +48,14 @@ type Trial struct {
 	imports []gateway.CacheOptionsEntry
 	mu      sync.Mutex
 	tried   []*bkllb.Definition // what Solve was called for
-	passed  []string            // marks to remember
-	known   []string            // marks that are remembered
+	passed  []string            // marks, now or before
 	notes   map[string]string
-	fresh   map[string]bool // those of them that need not be remembered again
 }
 
 // newTrial converts what ph asks for beside the image itself and makes all of
 // it load one context.
 func newTrial(ctx context.Context, cv *conversion, ph Phases) (*Trial, error) {
-	t := &Trial{Index: cv.ui.MultiPlatformRequested, named: map[string][]*Stage{}, union: contextUnion{}, fresh: map[string]bool{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
+	t := &Trial{Index: cv.ui.MultiPlatformRequested, named: map[string][]*Stage{}, union: contextUnion{}, built: map[digest.Digest]bool{}, imports: cv.ui.CacheImports, conversion: cv}
 	if err := t.convert(ctx, cv, ph.Stages); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package testsuite
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"testing"
 
 	controlapi "github.com/moby/buildkit/api/services/control"
@@ -12,14 +13,14 @@ import (
 	"github.com/seatrial/seatrial/llb"
 )
 
-// TestPassIsWrittenDownOnce has what has not changed cost the daemon no record, whether
-// the pass is known from a note or from the daemon.
-func TestPassIsWrittenDownOnce(t *testing.T) {
+// TestRunIsOneRecord has a run cost the daemon one record, each of which several syncs of
+// its disk: it says what the image passed, whether that is known from this run, a note, or
+// the daemon, and how it was built.
+func TestRunIsOneRecord(t *testing.T) {
 	for name, dir := range map[string]string{"noted": t.TempDir(), "remembered": ""} {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, b *builder) {
 				project := testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN : "+t.TempDir()+"\n")
-				var passed llb.Passes
 				for n := range 3 {
 					suite := &Suite{Tests: []Test{{Command: "true"}}}
 					ph := suite.Phases()
@@ -33,18 +34,21 @@ func TestPassIsWrittenDownOnce(t *testing.T) {
 					if rep := suite.Report(res.Record); rep.Cases[0].Cached != (n > 0) {
 						t.Errorf("run %d: %+v, want it cached after the first", n, rep.Cases[0])
 					}
-					passed = res.Passed
-				}
-				if n := records(t, b.client, passed); n > 1 {
-					t.Errorf("the daemon has %d records of what %s passed, want one at most", n, passed.Image)
+					if got := records(t, b.client, res); got != n+1 {
+						t.Errorf("after run %d the daemon has %d records of %s", n, got, res.Descriptor.Digest)
+					}
+					if p, err := llb.RecordedProvenance(t.Context(), b.client, res.Ref); err != nil || p[""] == nil {
+						t.Errorf("the record has the provenance %v, %v, want one", p, err)
+					}
 				}
 			})
 		})
 	}
 }
 
-// records counts the records of the daemon's history that say what an image passed.
-func records(t *testing.T, c *client.Client, want llb.Passes) int {
+// records counts the records of the daemon's history about an image: all must say what it
+// passed.
+func records(t *testing.T, c *client.Client, want *llb.Result) int {
 	t.Helper()
 	stream, err := c.ControlClient().ListenBuildHistory(t.Context(), &controlapi.BuildHistoryRequest{EarlyExit: true})
 	if err != nil {
@@ -57,8 +61,15 @@ func records(t *testing.T, c *client.Client, want llb.Passes) int {
 			return n // at the end
 		}
 		var p llb.Passes
-		if json.Unmarshal([]byte(ev.Record.GetExporterResponse()["seatrial.passed"]), &p) == nil && p.Image == want.Image {
+		_ = json.Unmarshal([]byte(ev.Record.GetExporterResponse()["seatrial.passed"]), &p)
+		if p.Image == want.Passed.Image && slices.Equal(p.Marks, want.Passed.Marks) {
 			n++
+			continue
+		}
+		for _, desc := range ev.Record.GetResult().GetResults() {
+			if desc.Digest == want.Descriptor.Digest.String() {
+				t.Errorf("the record %s is of the image, and does not say what it passed", ev.Record.Ref)
+			}
 		}
 	}
 }
