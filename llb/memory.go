@@ -21,9 +21,12 @@ import (
 )
 
 // keyPassed is where a record in the daemon's history holds an image and the trials
-// that it has passed. The record is that of the build that tried them, which ends when
-// they have passed; if one has failed, it is that of a build of nothing.
+// that it has passed. The record is that of the build that tried it; if that has failed,
+// if only because the push did, it is that of a build of nothing.
 const keyPassed = "seatrial.passed"
+
+// memorizeTimeout is for a daemon that no longer answers: it may be why the build failed.
+const memorizeTimeout = 5 * time.Second
 
 // Passes are trials that an image is known to have passed. Its JSON is the value of
 // keyPassed, and what is kept beside caches.
@@ -100,21 +103,22 @@ func (m *memory) add(p Passes, at time.Time) {
 	}
 }
 
-// passes are what the image has passed, which are noted on this machine. ok is false
-// if that is nothing.
+// passes are what the image has passed. ok is false if that is nothing.
 func (s *solve) passes(ctx context.Context, t *Trial) (p Passes, ok bool) {
 	image, err := s.exported.get(ctx)
 	if err != nil || image.Digest == "" {
 		return p, false
 	}
 	t.mu.Lock()
-	p = Passes{image.Digest, slices.Clone(t.passed), maps.Clone(t.notes)}
-	t.mu.Unlock()
-	if len(p.Marks) == 0 {
-		return p, false
+	defer t.mu.Unlock()
+	return Passes{image.Digest, slices.Clone(t.passed), maps.Clone(t.notes)}, len(t.passed) > 0
+}
+
+// noted writes what the image has passed to this machine.
+func (s *solve) noted(ctx context.Context, t *Trial) {
+	if p, ok := s.passes(ctx, t); ok {
+		p.note(s.opt.PassedDir)
 	}
-	p.note(s.opt.PassedDir)
-	return p, true
 }
 
 // tried is the trial build's result: the image, whose provenance the daemon then writes
@@ -144,9 +148,16 @@ func (s *solve) tried(ctx context.Context, t *Trial) (*gateway.Result, error) {
 	return res, nil
 }
 
-// memorize has the daemon remember what the image has passed of a trial that has failed
-// as a whole. That it could not is no failure: the trial then runs again.
-func (s *solve) memorize(ctx context.Context, t *Trial) {
+// memorize has the daemon remember what the image has passed in a build that has failed.
+// That it could not is no failure: the trial then runs again.
+func (s *solve) memorize(ctx context.Context) {
+	if !s.trial.isSet() || !s.exported.isSet() {
+		return
+	}
+	t, err := s.trial.get(ctx)
+	if err != nil {
+		return
+	}
 	p, ok := s.passes(ctx, t)
 	if !ok {
 		return
@@ -155,6 +166,8 @@ func (s *solve) memorize(ctx context.Context, t *Trial) {
 	if err != nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, memorizeTimeout)
+	defer cancel()
 	opt := s.base
 	opt.FrontendAttrs = map[string]string{} // the client writes into it
 	_, _ = s.client.Build(ctx, opt, "", func(context.Context, gateway.Client) (*gateway.Result, error) {

@@ -76,6 +76,7 @@ func (s *solve) run(ctx context.Context) error {
 	s.base = client.SolveOpt{SharedSession: sess, SessionPreInitialized: true, AllowedEntitlements: s.opt.Entitlements,
 		CacheImports: s.opt.openImports(), SourcePolicy: s.opt.SourcePolicy}
 
+	whole := ctx
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var imageErr, trialErr error
@@ -103,6 +104,9 @@ func (s *solve) run(ctx context.Context) error {
 	wg.Wait()
 	s.awaitShip()
 	s.memorizing.Wait()
+	if trialErr != nil {
+		s.memorize(whole)
+	}
 	// What was shipped is shipped: that the daemon could not end its side of
 	// it well, or was lost then, undoes nothing. And what was not is not, however
 	// well both builds ended.
@@ -297,8 +301,9 @@ func (s *solve) try(parent context.Context, t *Trial) error {
 			if err != nil {
 				s.failed(parent, t, err)
 			}
+			// Whatever becomes of the push, what has passed need not be tried again.
+			s.memorizing.Go(func() { s.noted(parent, t) })
 			if err != nil {
-				s.memorizing.Go(func() { s.memorize(parent, t) })
 				s.decideUnless(ctx, err)
 				s.verdict.fail(err) // Ship need not wait for the build to end
 				return err

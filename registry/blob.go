@@ -22,8 +22,9 @@ type blobUpload struct {
 	open     func() (io.ReadCloser, error)
 	transfer *transfer
 	lanes    lanes
-	unasked  bool // it is sent without asking whether it is there
-	broke    bool // the last try ended without an answer
+	unasked  bool   // it is sent without asking whether it is there
+	begun    *begun // uploads of which it may have one
+	broke    bool   // the last try ended without an answer
 }
 
 // upload brings a blob into the repository unless it is there: by mounting it, or
@@ -51,6 +52,15 @@ func (c *conn) upload(ctx context.Context, b *blobUpload) error {
 
 // bring mounts or sends a blob that is not there.
 func (c *conn) bring(ctx context.Context, b *blobUpload) error {
+	if location := b.begun.take(ctx); location != nil {
+		err := c.putBlob(ctx, location, b)
+		if err == nil {
+			b.transfer.set(StateDone, b.size)
+		}
+		if !forgotten(err) {
+			return err
+		}
+	}
 	location, err := c.startUpload(ctx, b)
 	if err != nil {
 		return err
@@ -64,6 +74,12 @@ func (c *conn) bring(ctx context.Context, b *blobUpload) error {
 	}
 	b.transfer.set(StateDone, b.size)
 	return nil
+}
+
+// forgotten tells that a registry knows an upload no more that it has begun.
+func forgotten(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
 func (c *conn) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {

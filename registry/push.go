@@ -64,6 +64,7 @@ type dest struct {
 	there map[v1.Hash]bool // whether the manifest is there, if that was asked
 	ready map[v1.Hash]bool // and if it is not, all it refers to
 	blobs map[v1.Hash]bool // the blob is there
+	begun *begun           // uploads for blobs to come; nil: none
 }
 
 // NewPush prepares a push to the references, without any I/O. One that is given

@@ -98,10 +98,13 @@ func TestRoundTrips(t *testing.T) {
 		// Is the manifest there, are the blobs, begin them, put them: the config
 		// beside the layers.
 		waits("uploading", 4, func() error { return p.Upload(t.Context(), img) })
-		// Begin the statement and put it; its manifest and the image's; the index;
-		// the tags; read them back. An index around an image that was not there is not
-		// asked for, nor is a statement that was made just now.
-		waits("committing", 6, func() error { _, err := p.Commit(t.Context(), attested); return err })
+		drop := p.Announce(t.Context(), 3)
+		time.Sleep(roundTrip) // the image is tested
+		// Put the statement; its manifest and the image's; the index; the tags; read
+		// them back. An index around an image that was not there is not asked for, nor
+		// is a statement that was made just now.
+		waits("committing", 5, func() error { _, err := p.Commit(t.Context(), attested); return err })
+		waits("dropping nothing", 0, func() error { drop(); return nil })
 
 		p = newPush(t, opt, "far.example/app:1", "far.example/app:2")
 		waits("connecting again", 1, func() error { return p.Connect(t.Context()) })
@@ -113,6 +116,17 @@ func TestRoundTrips(t *testing.T) {
 		p = newPush(t, opt, "far.example/app:1", "far.example/app:2")
 		waits("connecting once more", 1, func() error { return p.Connect(t.Context()) })
 		waits("uploading elsewhere", 4, func() error { return p.Upload(t.Context(), img) })
+		drop = p.Announce(t.Context(), 1)
 		waits("committing elsewhere", 3, func() error { _, err := p.Commit(t.Context(), img); return err })
+		waits("dropping one", 1, func() error { drop(); return nil })
+
+		// What was begun too long ago is begun anew.
+		opt.Transport = newFarRegistry()
+		p = newPush(t, opt, "far.example/app:1")
+		waits("uploading to a third", 5, func() error { return p.Upload(t.Context(), img) })
+		drop = p.Announce(t.Context(), 3)
+		time.Sleep(time.Minute)
+		waits("committing late", 6, func() error { _, err := p.Commit(t.Context(), attested); return err })
+		waits("dropping all", 1, func() error { drop(); return nil })
 	})
 }

@@ -198,6 +198,8 @@ func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer, turns la
 	b := &blobUpload{digest: digest, size: size, open: body.Compressed, transfer: t, lanes: turns, unasked: size <= tinyBlob || madeHere(blob)}
 	if from, ok := r.from[digest]; ok {
 		b.from = &from
+	} else if b.unasked {
+		b.begun = r.dest.begun
 	}
 	return p.network.retry.do(ctx, func(ctx context.Context) error {
 		body.fail(nil)

@@ -3,6 +3,7 @@ package testsuite
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"testing"
 
@@ -44,6 +45,33 @@ func TestRunIsOneRecord(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPassOutlivesAFailedPush runs no test again for a push that failed after it.
+func TestPassOutlivesAFailedPush(t *testing.T) {
+	onEach(t, func(t *testing.T, b *builder) {
+		project := testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN : "+t.TempDir()+"\n")
+		bad := errors.New("the crane is broken")
+		for _, end := range []error{bad, nil} {
+			suite := &Suite{Tests: []Test{{Command: "true"}}}
+			ph := suite.Phases()
+			ph.Ship = func(ctx context.Context, image *llb.Shipment) error {
+				if err := image.Verdict(ctx); err != nil {
+					return err
+				}
+				return end
+			}
+			res, err := llb.Solve(t.Context(), b.client, llb.Options{
+				Context: project, NamedContexts: map[string]string{"busybox": "docker-image://" + b.image},
+			}, ph)
+			if !errors.Is(err, end) {
+				t.Errorf("Solve() = %v, want %v", err, end)
+			}
+			if rep := suite.Report(res.Record); rep.Cases[0].Cached != (end == nil) {
+				t.Errorf("%+v, want it cached after the first", rep.Cases[0])
+			}
+		}
+	})
 }
 
 // records counts the records of the daemon's history about an image: all must say what it

@@ -64,6 +64,26 @@ func (d *delivery) attest(ctx context.Context, artifact registry.Artifact) (regi
 	return artifact, err
 }
 
+// blobsToAttest is how many blobs attest is going to add, for all that is known before
+// the tests have ended: a statement of each image, the report that it speaks of, and the
+// config that they share.
+func (d *delivery) blobsToAttest(artifact registry.Artifact) int {
+	parts, err := registry.Parts(artifact)
+	if err != nil || len(d.suites) == 0 || !d.attests() {
+		return 0
+	}
+	n := 1
+	reported := slices.ContainsFunc(d.suites, func(s *testsuite.Suite) bool {
+		return slices.ContainsFunc(s.Tests, func(t testsuite.Test) bool { return len(t.Reports) > 0 })
+	})
+	for range parts {
+		if n++; reported {
+			n++
+		}
+	}
+	return n
+}
+
 // attested is the result of a build with the image that it came to.
 func (d *delivery) attested(res *llb.Result) *llb.Result {
 	if d.final == nil {

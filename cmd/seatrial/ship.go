@@ -27,7 +27,8 @@ type shipping struct {
 	begin     func()
 	passed    *atomic.Int32 // how many images have passed their tests, of as many as there are builders
 	stop      func()
-	dry       bool // what would be pushed is told instead
+	dry       bool   // what would be pushed is told instead
+	drop      func() // cancels what was announced to registries
 }
 
 // startShipping connects to the registries, if anything is to be pushed. The
@@ -37,7 +38,7 @@ func (p *plan) startShipping(ctx context.Context, uploads *uploads) (*shipping, 
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &shipping{
 		refs: p.refs, access: p.access, uploads: uploads, dry: p.dryRun, stop: func() { cancel(nil) },
-		connected: make(chan struct{}), begun: make(chan struct{}),
+		connected: make(chan struct{}), begun: make(chan struct{}), drop: func() {},
 	}
 	s.begin = sync.OnceFunc(func() { close(s.begun) })
 	if !p.outputs.push {
@@ -84,6 +85,7 @@ func (s *shipping) ship(ctx context.Context, image *llb.Shipment, d *delivery) e
 		return err
 	}
 	err = s.send(ctx, s.push, image, artifact, d)
+	defer s.drop()
 	s.uploads.end(err)
 	if err != nil {
 		return err
@@ -146,6 +148,9 @@ func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shi
 		if !s.dry {
 			if err := s.uploadWatching(ctx, push, image, artifact); err != nil {
 				return err
+			}
+			if n := d.blobsToAttest(artifact); n > 0 && push == s.push {
+				s.drop = push.Announce(ctx, n)
 			}
 		}
 	}
