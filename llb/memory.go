@@ -111,7 +111,7 @@ func (s *solve) passes(ctx context.Context, t *Trial) (p Passes, ok bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Passes{image.Digest, slices.Clone(t.passed), maps.Clone(t.notes)}, len(t.passed) > 0
+	return Passes{image.Digest, slices.Sorted(slices.Values(t.passed)), maps.Clone(t.notes)}, len(t.passed) > 0
 }
 
 // noted writes what the image has passed to this machine.
@@ -128,12 +128,8 @@ func (s *solve) tried(ctx context.Context, t *Trial) (*gateway.Result, error) {
 	if s.phases.Try == nil {
 		return res, nil
 	}
-	for i, ref := range t.refs {
-		if t.Index {
-			res.AddRef(platforms.FormatAll(t.Images[i].Platform), ref)
-		} else {
-			res.SetRef(ref)
-		}
+	if err := t.addRefs(res); err != nil {
+		return nil, err
 	}
 	p, ok := s.passes(ctx, t)
 	if !ok {
@@ -146,6 +142,26 @@ func (s *solve) tried(ctx context.Context, t *Trial) (*gateway.Result, error) {
 	res.AddMeta(keyPassed, dt)
 	res.AddMeta(exptypes.ExporterImageDigestKey, []byte(p.Image))
 	return res, nil
+}
+
+// addRefs adds the images' filesystems to a result, as a frontend has them.
+func (t *Trial) addRefs(res *gateway.Result) error {
+	if !t.Index {
+		res.SetRef(t.refs[0])
+		return nil
+	}
+	var all exptypes.Platforms
+	for i, ref := range t.refs {
+		p := exptypes.Platform{ID: platforms.FormatAll(t.Images[i].Platform), Platform: t.Images[i].Platform}
+		all.Platforms = append(all.Platforms, p)
+		res.AddRef(p.ID, ref)
+	}
+	dt, err := json.Marshal(all)
+	if err != nil {
+		return fmt.Errorf("encoding platforms: %w", err)
+	}
+	res.AddMeta(exptypes.ExporterPlatformsKey, dt)
+	return nil
 }
 
 // memorize has the daemon remember what the image has passed in a build that has failed.

@@ -3,6 +3,7 @@ package llb
 import (
 	"context"
 	"errors"
+
 	"maps"
 	"sync"
 
@@ -115,7 +116,7 @@ func (s *solve) run(ctx context.Context) error {
 			image, _ := s.exported.get(ctx) // it is there, like the trial
 			s.result.Passed = Passes{image.Digest, t.passes(), t.notes}
 		}
-		s.result.CacheErr = s.exportCaches(ctx)
+		s.result.CacheErr = s.exportCaches(whole)
 		return nil
 	}
 	if err := context.Cause(ctx); err != nil && !errors.Is(err, errOver) {
