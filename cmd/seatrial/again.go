@@ -69,7 +69,9 @@ func (s *shipping) lostImage(err error, images int) bool {
 	}
 	var refused *registry.Error
 	var gone *lostError
-	return int(s.passed.Load()) == images && !errors.As(err, &refused) && (errors.As(err, &gone) || lost(err))
+	// That it was cancelled, and not by us, is how a call of a builder ends that dies.
+	dropped := lost(err) || errors.Is(err, context.Canceled)
+	return int(s.passed.Load()) == images && !errors.As(err, &refused) && (errors.As(err, &gone) || dropped)
 }
 
 // regain waits for a builder to answer. One of our own is started again, which nobody

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -34,20 +33,25 @@ func passes(t *testing.T, cache string, images int) {
 	}
 }
 
-// holding is a registry that holds the first large layer that is sent: reached is closed
-// when it does, and goOn has it refuse that one try.
+// holding is a registry that holds all large layers that are sent before goOn, which has
+// it refuse those tries: reached is closed at the first.
 func holding(t *testing.T, kind testenv.Kind) (reg *testenv.Registry, reached <-chan struct{}, goOn func()) {
 	begun, over := make(chan struct{}), make(chan struct{})
 	goOn = sync.OnceFunc(func() { close(over) })
-	var held atomic.Bool
+	reach := sync.OnceFunc(func() { close(begun) })
 	wrap := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			upload := r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/uploads/")
-			if !upload || r.ContentLength < 1<<20 || !held.CompareAndSwap(false, true) {
+			select {
+			case <-over:
+				upload = false
+			default:
+			}
+			if !upload || r.ContentLength < 1<<20 {
 				next.ServeHTTP(w, r)
 				return
 			}
-			close(begun)
+			reach()
 			<-over // with the layer unread
 			refuse(w, http.StatusServiceUnavailable, "UNAVAILABLE")
 		})
@@ -112,7 +116,9 @@ func TestOneOfSeveralBuildersRestartsDuringPush(t *testing.T) {
 			other.Restart(t)
 			goOn()
 			c.pushed(ref, slow, 2)
-			c.says("building again")
+			if state == "empty" { // files that are there are read, with or without a builder
+				c.says("building again")
+			}
 			if got, want := platformsOf(t, ref), "linux/amd64 linux/386 unknown/unknown unknown/unknown"; got != want {
 				t.Errorf("the index has %s, want %s", got, want)
 			}

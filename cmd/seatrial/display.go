@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +24,7 @@ type display struct {
 	showsLogs bool
 
 	mu     sync.Mutex
-	unread map[digest.Digest]bool // caches that are known to be unreadable
+	unread map[digest.Digest]string // of caches that could not be read: why
 	ch     chan *client.SolveStatus
 	closed bool
 	done   chan struct{}
@@ -35,7 +37,7 @@ func startDisplay(w io.Writer, mode string) (*display, error) {
 	}
 	d := &display{
 		showsLogs: mode != "quiet" && mode != "rawjson",
-		unread:    map[digest.Digest]bool{},
+		unread:    map[digest.Digest]string{},
 		ch:        make(chan *client.SolveStatus, 16), done: make(chan struct{}),
 	}
 	go func() {
@@ -62,13 +64,20 @@ const importing = "importing cache manifest from "
 func (d *display) once(st *client.SolveStatus) *client.SolveStatus {
 	out := *st
 	out.Vertexes = slices.DeleteFunc(slices.Clone(st.Vertexes), func(v *client.Vertex) bool {
-		known := d.unread[v.Digest]
-		if v.Error != "" && strings.HasPrefix(v.Name, importing) {
-			d.unread[v.Digest] = true
+		_, known := d.unread[v.Digest]
+		if cache, ok := strings.CutPrefix(v.Name, importing); ok && v.Error != "" && !known {
+			d.unread[v.Digest] = cache + ": " + message(errors.New(v.Error))
 		}
 		return known
 	})
 	return &out
+}
+
+// unreadCaches are those that could not be read, each with why.
+func (d *display) unreadCaches() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Compact(slices.Sorted(maps.Values(d.unread)))
 }
 
 // close shows what is left and returns when it is shown. Nothing more is shown then.

@@ -92,6 +92,7 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 		return err
 	}
 	defer display.close()
+	defer func() { out.unread = display.unreadCaches() }()
 	uploads.display = display
 	out.shown = display.showsLogs
 	p.lendKeys(ctx)

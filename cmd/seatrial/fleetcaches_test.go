@@ -71,11 +71,12 @@ func TestSeveralBuildersAndACacheThatFails(t *testing.T) {
 			c.exits(0)
 			c.says("tag moved", "warning: exporting cache: ", "no/cache:latest-linux-amd64", "no/cache:latest-linux-386")
 			c.saysOnce("warning: --cache-from type=local: there is no cache")
-			for _, tag := range []string{"latest", "latest-linux-amd64", "latest-linux-386"} {
-				c.saysOnce("/no/cache/manifests/" + tag + `": `)
+			for _, tag := range []string{"", ":latest-linux-amd64", ":latest-linux-386"} {
+				c.saysOnce("\nwarning: reading cache 127.0.0.1:1/no/cache" + tag + ": ")
 			}
-			if got := strings.Count(c.stderr(), "\nwarning: exporting cache: "); got != 2 {
-				t.Errorf("%d warnings of caches that were not exported, want one for each builder:\n%s", got, c.stderr())
+			// It is one if both fail at the layer that they share.
+			if got := strings.Count(c.stderr(), "\nwarning: exporting cache: "); got < 1 || got > 2 {
+				t.Errorf("%d warnings of caches that were not exported, want one for each builder at most:\n%s", got, c.stderr())
 			}
 		})
 	}

@@ -30,6 +30,7 @@ type outcome struct {
 	report   *testsuite.Report
 	pushed   []registry.Pushed
 	preview  *preview // of a dry run
+	unread   []string // caches that could not be read, each with why
 	wrote    []output
 	builds   []*share // that ended well
 	shown    bool     // failed steps' output was shown as it came

@@ -59,6 +59,9 @@ func (o *outcome) summary(w io.Writer) {
 	warnOfContexts(w, o.result.Transfers)
 	building, compressing := o.result.Record.Compression()
 	hintAtCompression(w, o.compression, building, compressing)
+	for _, text := range o.unread {
+		fmt.Fprintf(w, "warning: reading cache %s\n", text)
+	}
 	for _, text := range messages(o.result.CacheErr) {
 		fmt.Fprintf(w, "warning: %s\n", text)
 	}

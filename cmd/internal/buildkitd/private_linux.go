@@ -139,10 +139,11 @@ func (h home) stop(r record) error {
 		return err
 	}
 	// A daemon that was killed a moment ago may not be gone yet, and then seems to
-	// have ended because it was told to: its steps tell otherwise.
+	// have ended because it was told to: its steps tell otherwise. So do mounts, as
+	// of a filesystem that it was just reading.
 	steps, err := matching(h.isStep())
 	if how == orderly && err == nil && len(steps) == 0 {
-		return h.tidy()
+		return errors.Join(h.unmount(), h.tidy())
 	}
 	return h.clear()
 }
