@@ -44,7 +44,8 @@ func killOne(t *testing.T, b *builder) {
 	t.Helper()
 	marker := "killed" + time.Now().Format("150405.000000000")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestServicesEndWithTheClient$")
-	cmd.Env = append(os.Environ(), "SEATRIAL_TO_BE_KILLED="+marker, "SEATRIAL_ADDR="+b.addr, "SEATRIAL_IMAGE="+b.image)
+	cmd.Env = append(os.Environ(), "SEATRIAL_TO_BE_KILLED="+marker, "SEATRIAL_ADDR="+b.addr, "SEATRIAL_IMAGE="+b.image,
+		"TMPDIR="+t.TempDir()) // which it will not remove
 	says, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
