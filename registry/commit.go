@@ -41,7 +41,7 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	if err := p.recognize(ctx, tags, t); err != nil {
 		return nil, err
 	}
-	if err := p.upload(ctx, t); err != nil {
+	if err := p.complete(ctx, t); err != nil {
 		return nil, err
 	}
 	if err := p.prepare(ctx, tags, t); err != nil {
@@ -58,6 +58,35 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 		<-tag.done
 	}
 	return outcome(tags)
+}
+
+// complete uploads the blobs that are not there, and meanwhile puts the manifests whose
+// blobs are: those of an image, while its statement is sent.
+func (p *Push) complete(ctx context.Context, t *tree) error {
+	type ready struct {
+		in *dest
+		m  *manifest
+	}
+	var all []ready
+	for _, d := range p.dests {
+		for _, m := range slices.Concat(t.below...) {
+			if d.ready[m.digest] && !d.there[m.digest] {
+				all = append(all, ready{d, m})
+			}
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.upload(gctx, t) })
+	g.Go(func() error {
+		return each(gctx, all, func(ctx context.Context, r ready) error { return p.putManifest(ctx, r.in, r.m) })
+	})
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, r := range all {
+		r.in.there[r.m.digest] = true
+	}
+	return nil
 }
 
 // recognize reads the tags at once where a part of the artifact was found, and
@@ -126,6 +155,10 @@ func (p *Push) writeManifest(ctx context.Context, d *dest, m *manifest) error {
 	if d.there[m.digest] {
 		return nil
 	}
+	return p.putManifest(ctx, d, m)
+}
+
+func (p *Push) putManifest(ctx context.Context, d *dest, m *manifest) error {
 	ref := d.repo.Digest(m.digest.String())
 	var got v1.Hash
 	err := p.network.retry.do(ctx, func(ctx context.Context) (err error) {
