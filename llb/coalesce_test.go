@@ -36,6 +36,15 @@ func TestCoalescing(t *testing.T) {
 		}
 	}
 	close(under.leave)
+	comesOut(t, c, far, want)
+	if under.writes > 2 { // what was there first, and all that came during that write
+		t.Errorf("%d writes to the connection, want 2 at most", under.writes)
+	}
+}
+
+// comesOut reads what was written to c at the far end, and closes c.
+func comesOut(t *testing.T, c io.Closer, far io.Reader, want []byte) {
+	t.Helper()
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(far, got); err != nil {
 		t.Fatal(err)
@@ -45,9 +54,6 @@ func TestCoalescing(t *testing.T) {
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
-	}
-	if under.writes > 2 { // what was there first, and all that came during that write
-		t.Errorf("%d writes to the connection, want 2 at most", under.writes)
 	}
 }
 
@@ -61,16 +67,7 @@ func TestCoalescingPieces(t *testing.T) {
 	if n, err := c.Write(want); n != len(want) || err != nil {
 		t.Fatalf("Write = %d, %v", n, err)
 	}
-	got := make([]byte, len(want))
-	if _, err := io.ReadFull(far, got); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("the bytes came out other than they went in")
-	}
-	if err := c.Close(); err != nil {
-		t.Error(err)
-	}
+	comesOut(t, c, far, want)
 	if under.most > pieceLimit || under.most < pieceLimit/2 {
 		t.Errorf("%d bytes in one write, want up to %d", under.most, pieceLimit)
 	}

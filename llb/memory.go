@@ -114,8 +114,8 @@ func (s *solve) passes(ctx context.Context, t *Trial) (p Passes, ok bool) {
 	return Passes{image.Digest, slices.Sorted(slices.Values(t.passed)), maps.Clone(t.notes)}, len(t.passed) > 0
 }
 
-// noted writes what the image has passed to this machine.
-func (s *solve) noted(ctx context.Context, t *Trial) {
+// notePasses writes what the image has passed to this machine.
+func (s *solve) notePasses(ctx context.Context, t *Trial) {
 	if p, ok := s.passes(ctx, t); ok {
 		p.note(s.opt.PassedDir)
 	}
@@ -131,17 +131,21 @@ func (s *solve) tried(ctx context.Context, t *Trial) (*gateway.Result, error) {
 	if err := t.addRefs(res); err != nil {
 		return nil, err
 	}
-	p, ok := s.passes(ctx, t)
-	if !ok {
-		return res, nil
+	if p, ok := s.passes(ctx, t); ok {
+		return res, p.addTo(res)
 	}
+	return res, nil
+}
+
+// addTo adds p to what the daemon writes down of a build.
+func (p Passes) addTo(res *gateway.Result) error {
 	dt, err := json.Marshal(p)
 	if err != nil {
-		return nil, fmt.Errorf("encoding what has passed: %w", err)
+		return fmt.Errorf("encoding what has passed: %w", err)
 	}
 	res.AddMeta(keyPassed, dt)
 	res.AddMeta(exptypes.ExporterImageDigestKey, []byte(p.Image))
-	return res, nil
+	return nil
 }
 
 // addRefs adds the images' filesystems to a result, as a frontend has them.
@@ -178,18 +182,13 @@ func (s *solve) memorize(ctx context.Context) {
 	if !ok {
 		return
 	}
-	dt, err := json.Marshal(p)
-	if err != nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, memorizeTimeout)
 	defer cancel()
 	opt := s.base
 	opt.FrontendAttrs = map[string]string{} // the client writes into it
 	_, _ = s.client.Build(ctx, opt, "", func(context.Context, gateway.Client) (*gateway.Result, error) {
 		res := gateway.NewResult()
-		res.AddMeta(keyPassed, dt)
-		return res, nil
+		return res, p.addTo(res)
 	}, nil)
 }
 

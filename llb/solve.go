@@ -303,7 +303,7 @@ func (s *solve) try(parent context.Context, t *Trial) error {
 				s.failed(parent, t, err)
 			}
 			// Whatever becomes of the push, what has passed need not be tried again.
-			s.memorizing.Go(func() { s.noted(parent, t) })
+			s.memorizing.Go(func() { s.notePasses(parent, t) })
 			if err != nil {
 				s.decideUnless(ctx, err)
 				s.verdict.fail(err) // Ship need not wait for the build to end
