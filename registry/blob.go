@@ -23,6 +23,7 @@ type blobUpload struct {
 	transfer *transfer
 	lanes    lanes
 	unasked  bool   // it is sent without asking whether it is there
+	seen     *bool  // whether it is there, if that was asked just now
 	begun    *begun // uploads of which it may have one
 	broke    bool   // the last try ended without an answer
 }
@@ -33,21 +34,30 @@ type blobUpload struct {
 // the PUT has the registry store its state between the two, and costs a round
 // trip more.
 func (c *conn) upload(ctx context.Context, b *blobUpload) error {
-	if !b.unasked {
-		var there bool
-		err := b.lanes.ask.do(ctx, func() (err error) {
-			there, err = c.hasBlob(ctx, b.digest)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if there {
-			b.transfer.set(StateExists, b.size)
-			return nil
-		}
+	there, err := c.isThere(ctx, b)
+	if err != nil {
+		return err
+	}
+	if there {
+		b.transfer.set(StateExists, b.size)
+		return nil
 	}
 	return b.lanes.forSize(b.size).do(ctx, func() error { return c.bring(ctx, b) })
+}
+
+// isThere asks for a blob in its turn, unless it need not be asked for.
+func (c *conn) isThere(ctx context.Context, b *blobUpload) (there bool, err error) {
+	switch {
+	case b.unasked:
+		return false, nil
+	case b.seen != nil:
+		return *b.seen, nil
+	}
+	err = b.lanes.ask.do(ctx, func() error {
+		there, err = c.hasBlob(ctx, b.digest)
+		return err
+	})
+	return there, err
 }
 
 // bring mounts or sends a blob that is not there.

@@ -22,7 +22,8 @@ type Pushed struct {
 }
 
 // Commit makes the artifact visible: its manifests by digest in every
-// repository, and only when they are all there, the tags. A tag that names the
+// repository, and only when they are all there, the tags; a lone tag is written at
+// once. A tag that names the
 // artifact already is left alone; every other is read again after it was
 // written. Blobs that Upload has not uploaded are uploaded first. The result is
 // in the order of the references.
@@ -34,7 +35,7 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Connect(ctx); err != nil {
+	if err := each(ctx, p.dests, p.connect); err != nil {
 		return nil, err
 	}
 	tags := p.tags(t)
@@ -144,11 +145,22 @@ func (p *Push) writeManifests(ctx context.Context, d *dest, t *tree) error {
 			return err
 		}
 	}
+	if p.lone() {
+		return nil
+	}
 	if err := p.writeManifest(ctx, d, t.root); err != nil {
 		return err
 	}
 	d.there[t.root.digest] = true
 	return nil
+}
+
+// lone tells whether there is but one tag in all. Putting the manifest there first by
+// its digest would cost a round trip, and make sure of nothing: the registry takes both
+// or neither.
+func (p *Push) lone() bool {
+	_, ok := p.refs[0].(name.Tag)
+	return ok && len(p.refs) == 1 && !p.verify
 }
 
 func (p *Push) writeManifest(ctx context.Context, d *dest, m *manifest) error {

@@ -71,42 +71,52 @@ func (c *conn) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
 // head tells which manifest a tag or digest names. It is the zero Hash if that
 // is none, or if the registry does not say.
 func (c *conn) head(ctx context.Context, ref name.Reference) (v1.Hash, error) {
-	got, _, err := c.look(ctx, ref)
-	return got, err
+	seen, err := c.look(ctx, ref)
+	return seen.digest, err
 }
 
-// look is head with the status of the answer.
+// sight is what a HEAD of a manifest says.
+type sight struct {
+	status    int
+	digest    v1.Hash // zero if there is none, or the registry does not say
+	mediaType types.MediaType
+}
+
+// silent tells that the registry has something and does not say what.
+func (s sight) silent() bool { return s.digest == (v1.Hash{}) && s.status != http.StatusNotFound }
+
+// look is head with the rest of the answer.
 //
 // remote.Head would fail where the registry only forgot a header, and on the
 // 403 that some answer for what is absent.
-func (c *conn) look(ctx context.Context, ref name.Reference) (v1.Hash, int, error) {
+func (c *conn) look(ctx context.Context, ref name.Reference) (sight, error) {
 	resp, err := c.send(ctx, http.MethodHead, ref, http.Header{"Accept": {acceptable}}, nil)
 	if err != nil {
-		return v1.Hash{}, 0, c.errorf(err, "looking for %s", ref)
+		return sight{}, c.errorf(err, "looking for %s", ref)
 	}
 	defer resp.Body.Close()
+	seen := sight{status: resp.StatusCode, mediaType: types.MediaType(resp.Header.Get("Content-Type"))}
 	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusForbidden {
-		return v1.Hash{}, resp.StatusCode, nil
+		return seen, nil
 	}
 	if err := transport.CheckError(resp, http.StatusOK); err != nil {
-		return v1.Hash{}, resp.StatusCode, c.errorf(err, "looking for %s", ref)
+		return seen, c.errorf(err, "looking for %s", ref)
 	}
 	if got, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); err == nil {
-		return got, resp.StatusCode, nil
+		seen.digest = got
+	} else if d, ok := ref.(name.Digest); ok {
+		seen.digest, err = v1.NewHash(d.DigestStr())
+		return seen, err
 	}
-	if d, ok := ref.(name.Digest); ok {
-		got, err := v1.NewHash(d.DigestStr())
-		return got, resp.StatusCode, err
-	}
-	return v1.Hash{}, resp.StatusCode, nil
+	return seen, nil
 }
 
 // named tells which manifest a tag names, by reading it if the registry does not
 // say. It is the zero Hash for a tag that is not there.
 func (c *conn) named(ctx context.Context, ref name.Reference) (v1.Hash, error) {
-	got, status, err := c.look(ctx, ref)
-	if err != nil || got != (v1.Hash{}) || status == http.StatusNotFound {
-		return got, err
+	seen, err := c.look(ctx, ref)
+	if err != nil || !seen.silent() {
+		return seen.digest, err
 	}
 	d, err := c.puller.Get(ctx, ref)
 	if err != nil {

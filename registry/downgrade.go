@@ -28,15 +28,30 @@ type downgrades struct {
 
 type firstTry struct {
 	done  chan struct{}
-	wrong bool // set before done is closed
+	wrong bool       // set before done is closed
+	plain *plainPing // nil for a host that is spoken to over HTTPS only
 }
 
-// https makes the request, and notes how the first one to its host ends.
-func (d *downgrades) https(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+// httpsOnly makes the request, and notes how the first one to its host ends.
+func (d *downgrades) httpsOnly(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+	return d.https(rt, req, func(http.RoundTripper, *http.Request) *plainPing { return nil })
+}
+
+// httpsFirst is httpsOnly for a host that may turn out to speak plain HTTP: the ping over
+// that goes out at the same time.
+func (d *downgrades) httpsFirst(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+	return d.https(rt, req, sendPlainPing)
+}
+
+func (d *downgrades) https(rt http.RoundTripper, req *http.Request, ping func(http.RoundTripper, *http.Request) *plainPing) (*http.Response, error) {
 	d.mu.Lock()
 	first := d.tried[req.URL.Host] == nil
 	if first {
-		d.tried[req.URL.Host] = &firstTry{done: make(chan struct{})}
+		try := &firstTry{done: make(chan struct{})}
+		if isPing(req) {
+			try.plain = ping(rt, req)
+		}
+		d.tried[req.URL.Host] = try
 	}
 	try := d.tried[req.URL.Host]
 	d.mu.Unlock()
@@ -45,24 +60,40 @@ func (d *downgrades) https(rt http.RoundTripper, req *http.Request) (*http.Respo
 		var certificate *tls.CertificateVerificationError
 		var alert *net.OpError // what the other side thinks of ours
 		try.wrong = errors.As(err, &certificate) || errors.As(err, &alert) && alert.Op == "remote error"
+		if err == nil || try.wrong {
+			try.plain.drop()
+		}
 		close(try.done)
 	}
 	return resp, err
 }
 
-// allow waits for the first try over HTTPS, if there is one.
-func (d *downgrades) allow(ctx context.Context, host string) error {
+// plainHTTP makes the request after the first try over HTTPS, if there is one.
+func (d *downgrades) plainHTTP(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 	d.mu.Lock()
-	try := d.tried[host]
+	try := d.tried[req.URL.Host]
 	d.mu.Unlock()
 	if try == nil {
-		return nil
+		return rt.RoundTrip(req)
 	}
+	if err := try.wait(req.Context()); err != nil {
+		return nil, err
+	}
+	if isPing(req) {
+		if resp := try.plain.take(req); resp != nil {
+			return resp, nil
+		}
+	}
+	return rt.RoundTrip(req)
+}
+
+// wait returns when plain HTTP may be spoken.
+func (f *firstTry) wait(ctx context.Context) error {
 	wait := time.NewTimer(downgradeWait)
 	defer wait.Stop()
 	select {
-	case <-try.done:
-		if try.wrong {
+	case <-f.done:
+		if f.wrong {
 			return errHTTPS
 		}
 	case <-wait.C:
@@ -70,4 +101,66 @@ func (d *downgrades) allow(ctx context.Context, host string) error {
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// isPing tells whether the request only asks how the registry wants to be spoken to. It
+// has nothing that the host's neighbours must not read.
+func isPing(req *http.Request) bool {
+	return req.Method == http.MethodGet && req.URL.Path == "/v2/" && req.Header.Get("Authorization") == ""
+}
+
+// plainPing is a ping over plain HTTP, sent before it is known whether it will be needed:
+// at a distance, the attempt at HTTPS takes as long as the ping. Its answer counts only
+// after that attempt.
+type plainPing struct {
+	cancel context.CancelFunc
+	answer chan *http.Response // nil for none; closed when it was taken
+}
+
+// sendPlainPing sends the ping of a request over HTTPS over plain HTTP.
+func sendPlainPing(rt http.RoundTripper, req *http.Request) *plainPing {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(req.Context())) // that of the attempt at HTTPS ends with it
+	plain := req.Clone(ctx)
+	plain.URL.Scheme = "http"
+	p := &plainPing{cancel: cancel, answer: make(chan *http.Response, 1)}
+	go func() {
+		resp, err := rt.RoundTrip(plain)
+		if err != nil {
+			resp = nil
+		}
+		p.answer <- resp
+		close(p.answer)
+	}()
+	return p
+}
+
+// take gives the answer to the first one that asks for it.
+func (p *plainPing) take(req *http.Request) *http.Response {
+	if p == nil {
+		return nil
+	}
+	select {
+	case resp := <-p.answer:
+		if resp != nil {
+			resp.Request = req
+			context.AfterFunc(req.Context(), p.cancel)
+		}
+		return resp
+	case <-req.Context().Done():
+		p.drop()
+		return nil
+	}
+}
+
+// drop is for an answer that nobody needs.
+func (p *plainPing) drop() {
+	if p == nil {
+		return
+	}
+	p.cancel()
+	go func() {
+		if resp := <-p.answer; resp != nil {
+			_ = resp.Body.Close()
+		}
+	}()
 }

@@ -130,16 +130,16 @@ func (t registryTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	if req.URL.Scheme == "https" {
-		return t.hosts.downgrades.https(to.Transport, req)
+	overTLS, plainAllowed := req.URL.Scheme == "https", to.insecure || loopback(req.URL.Hostname())
+	switch {
+	case overTLS && plainAllowed:
+		return t.hosts.downgrades.httpsFirst(to.Transport, req)
+	case overTLS:
+		return t.hosts.downgrades.httpsOnly(to.Transport, req)
+	case plainAllowed:
+		return t.hosts.downgrades.plainHTTP(to.Transport, req)
 	}
-	if !to.insecure && !loopback(req.URL.Hostname()) {
-		return nil, &PlainHTTPError{req.URL.Host}
-	}
-	if err := t.hosts.downgrades.allow(req.Context(), req.URL.Host); err != nil {
-		return nil, err
-	}
-	return to.Transport.RoundTrip(req)
+	return nil, &PlainHTTPError{req.URL.Host}
 }
 
 // reach is the repository as one of a registry that may speak plain HTTP, if it may,

@@ -25,7 +25,11 @@ func Parts(a Artifact) ([]Part, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []Part{{digest, *config.Platform()}}, nil
+		part := Part{Digest: digest}
+		if platform := config.Platform(); platform != nil { // an artifact has none
+			part.Platform = *platform
+		}
+		return []Part{part}, nil
 	case v1.ImageIndex:
 		m, err := a.IndexManifest()
 		if err != nil {

@@ -61,10 +61,12 @@ type Push struct {
 type dest struct {
 	repo  name.Repository
 	conn  *conn
-	there map[v1.Hash]bool // whether the manifest is there, if that was asked
-	ready map[v1.Hash]bool // and if it is not, all it refers to
-	blobs map[v1.Hash]bool // the blob is there
-	begun *begun           // uploads for blobs to come; nil: none
+	early map[string]*earlyLook // at its tags
+	there map[v1.Hash]bool      // whether the manifest is there, if that was asked
+	ready map[v1.Hash]bool      // and if it is not, all it refers to
+	blobs map[v1.Hash]bool      // the blob is there
+	seen  map[v1.Hash]bool      // whether a blob is there, as of the probe; not all are asked for
+	begun *begun                // uploads for blobs to come; nil: none
 }
 
 // NewPush prepares a push to the references, without any I/O. One that is given
@@ -94,7 +96,10 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 		p.refs = append(p.refs, ref)
 		if repo := ref.Context(); !repos[repo.Name()] {
 			repos[repo.Name()] = true
-			p.dests = append(p.dests, &dest{repo: repo, there: map[v1.Hash]bool{}, ready: map[v1.Hash]bool{}, blobs: map[v1.Hash]bool{}})
+			p.dests = append(p.dests, &dest{
+				repo: repo, early: map[string]*earlyLook{},
+				there: map[v1.Hash]bool{}, ready: map[v1.Hash]bool{}, blobs: map[v1.Hash]bool{},
+			})
 		}
 	}
 	return p, nil
@@ -103,15 +108,27 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 // Connect connects to every registry and gets the tokens for pushing there, which
 // is the beginning of Upload. A caller that has an image to build first can do
 // that meanwhile, and learn early of a registry that is down or gives no token.
+//
+// It returns while the registries are asked what the tags name, which says of an image
+// that has not changed that it is there. Those requests end with ctx.
 func (p *Push) Connect(ctx context.Context) error {
-	return each(ctx, p.dests, p.connect)
+	return each(ctx, p.dests, func(connecting context.Context, d *dest) error {
+		had := d.conn != nil
+		err := p.connect(connecting, d)
+		if err == nil && !had {
+			p.lookEarly(ctx, d)
+		}
+		return err
+	})
 }
 
 func (p *Push) connect(ctx context.Context, d *dest) error {
 	if d.conn != nil {
 		return nil
 	}
-	ctx = withSpares(ctx, d.repo.RegistryStr(), p.jobs+1) // a config goes beside the layers
+	// Of the requests that soon go out at a time, there are most when blobs are looked
+	// for beside the manifest and a tag.
+	ctx = withSpares(ctx, d.repo.RegistryStr(), 2*p.jobs+2)
 	c, err := p.network.dial(ctx, d.repo, []string{d.repo.Scope(transport.PushScope)})
 	if err != nil {
 		return err
@@ -173,9 +190,11 @@ func (p *Push) byRegistry() [][]*dest {
 }
 
 // probe connects to a repository and sees whether it has the artifact's manifest. It
-// has none that would refer to another that it was just found not to have.
+// has none that would refer to another that it was just found not to have. Where tags do
+// not speak for it, the blobs are asked for at the same time.
 func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 	digest := t.root.digest
+	d.seen = nil
 	if d.there[digest] || d.ready[digest] {
 		return nil
 	}
@@ -184,6 +203,13 @@ func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 	}
 	if slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.lacks(m.digest) }) {
 		return nil
+	}
+	switch d.tagged(t.root) {
+	case tagsNameIt:
+		d.there[digest] = true
+		return nil
+	case tagsNameOthers:
+		defer d.lookForBlobs(ctx, t, 2*p.jobs)()
 	}
 	return p.network.retry.do(ctx, func(ctx context.Context) error {
 		got, err := d.conn.head(ctx, d.repo.Digest(digest.String()))

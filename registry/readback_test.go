@@ -123,14 +123,17 @@ func TestRegistryThatLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onRegistries(t, wrap, func(t *testing.T, reg *testenv.Registry) {
-				p := newPush(t, registry.Options{}, reg.Host+"/app:1").WithBackoff(time.Millisecond)
+				two := []string{reg.Host + "/app:1", reg.Host + "/app:2"} // one alone is not put by its digest first
+				p := newPush(t, registry.Options{}, two...).WithBackoff(time.Millisecond)
 				pushed, err := p.Commit(t.Context(), a)
 				var partial *registry.PartialError
 				if err == nil || errors.As(err, &partial) {
 					t.Errorf("Commit = %v, %v, want a plain error", pushed, err)
 				}
-				if got := names(t, reg.Host+"/app:1"); got != "" {
-					t.Errorf("the tag names %s, want nothing", got)
+				for _, tag := range two {
+					if got := names(t, tag); got != "" {
+						t.Errorf("%s names %s, want nothing", tag, got)
+					}
 				}
 			})
 		})

@@ -25,7 +25,7 @@ const (
 type tag struct {
 	push      *Push
 	ref       name.Reference
-	conn      *conn
+	dest      *dest
 	want      *manifest
 	known     bool    // before was read
 	before    v1.Hash // what it named; zero for nothing
@@ -39,13 +39,13 @@ type tag struct {
 
 // tags are those to be written, and references by digest, which need not be.
 func (p *Push) tags(t *tree) []*tag {
-	conns := map[string]*conn{}
+	dests := map[string]*dest{}
 	for _, d := range p.dests {
-		conns[d.repo.Name()] = d.conn
+		dests[d.repo.Name()] = d
 	}
 	var tags []*tag
 	for _, ref := range p.refs {
-		tags = append(tags, &tag{push: p, ref: ref, conn: conns[ref.Context().Name()], want: t.root})
+		tags = append(tags, &tag{push: p, ref: ref, dest: dests[ref.Context().Name()], want: t.root})
 	}
 	return tags
 }
@@ -55,9 +55,13 @@ func (g *tag) read(ctx context.Context) error {
 		g.before = g.want.digest // it is put, and can name nothing else
 		return nil
 	}
+	if seen, ok := g.dest.early[g.ref.Name()].wait(ctx); ok {
+		g.before, g.unknown = seen.digest, seen.silent()
+		return nil
+	}
 	return g.push.network.retry.do(ctx, func(ctx context.Context) error {
-		got, status, err := g.conn.look(ctx, g.ref)
-		g.before, g.unknown = got, got == (v1.Hash{}) && status != http.StatusNotFound
+		seen, err := g.dest.conn.look(ctx, g.ref)
+		g.before, g.unknown = seen.digest, seen.silent()
 		return err
 	})
 }
@@ -68,12 +72,12 @@ func (g *tag) write(ctx context.Context) {
 		return
 	}
 	if ctx.Err() != nil {
-		g.err = g.conn.errorf(context.Cause(ctx), "tagging %s", g.ref)
+		g.err = g.dest.conn.errorf(context.Cause(ctx), "tagging %s", g.ref)
 		return
 	}
 	var said v1.Hash
 	err := g.push.network.retry.do(ctx, func(ctx context.Context) (err error) {
-		said, err = g.conn.put(ctx, g.ref, g.want)
+		said, err = g.dest.conn.put(ctx, g.ref, g.want)
 		return err
 	})
 	if err == nil {
@@ -83,7 +87,7 @@ func (g *tag) write(ctx context.Context) {
 	if err == nil {
 		return
 	}
-	g.err = g.conn.errorf(err, "tagging %s", g.ref)
+	g.err = g.dest.conn.errorf(err, "tagging %s", g.ref)
 	if answered(err) {
 		return
 	}
@@ -106,7 +110,7 @@ var errTagElsewhere = errors.New("the registry took the manifest, but the tag na
 func (g *tag) readBack(ctx context.Context, said v1.Hash) error {
 	var got v1.Hash
 	err := g.push.network.retry.atMost(readBackAttempts).do(ctx, func(ctx context.Context) (err error) {
-		if got, err = g.conn.named(ctx, g.ref); err != nil || got == g.want.digest {
+		if got, err = g.dest.conn.named(ctx, g.ref); err != nil || got == g.want.digest {
 			return err
 		}
 		if got == (v1.Hash{}) {
@@ -136,7 +140,7 @@ func answered(err error) bool {
 func (g *tag) confirm(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
 	defer cancel()
-	got, err := g.conn.head(ctx, g.ref)
+	got, err := g.dest.conn.head(ctx, g.ref)
 	return got == g.want.digest, err
 }
 

@@ -180,6 +180,12 @@ func (p *Push) uploadRoutes(ctx context.Context, routes []*route, t *tree) error
 	return g.Wait()
 }
 
+// unasked tells whether a blob is sent without asking whether it is there.
+func unasked(blob v1.Layer) bool {
+	size, err := blob.Size()
+	return madeHere(blob) || err == nil && size <= tinyBlob
+}
+
 func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer, turns lanes) error {
 	digest, err := blob.Digest()
 	if err != nil {
@@ -195,7 +201,10 @@ func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer, turns la
 	t := &transfer{report: p.progress, now: Progress{Repository: r.dest.repo, Digest: digest, Size: size}}
 	t.set(StateStarted, 0)
 	body := &blobBody{Layer: blob, ctx: ctx, transfer: t}
-	b := &blobUpload{digest: digest, size: size, open: body.Compressed, transfer: t, lanes: turns, unasked: size <= tinyBlob || madeHere(blob)}
+	b := &blobUpload{digest: digest, size: size, open: body.Compressed, transfer: t, lanes: turns, unasked: unasked(blob)}
+	if there, ok := r.dest.seen[digest]; ok {
+		b.seen = &there
+	}
 	if from, ok := r.from[digest]; ok {
 		b.from = &from
 	} else if b.unasked {
@@ -207,7 +216,7 @@ func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer, turns la
 		if err == nil {
 			return nil
 		}
-		b.broke = !answered(err)
+		b.broke, b.seen = !answered(err), nil
 		if cause := body.failure(); cause != nil {
 			return cause // what the registry says of a body that broke off is not
 		}

@@ -1,0 +1,114 @@
+package registry
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// earlyFor is how long it counts what a tag was seen to name. A push that another
+// overtakes within that time might as well have come before it.
+const earlyFor = 5 * time.Second
+
+// earlyLook is at a tag, begun before it is known what shall be pushed.
+type earlyLook struct {
+	at   time.Time
+	done chan struct{} // closed when the others are set
+	seen sight
+	err  error
+}
+
+// lookEarly begins to look at the tags. A failure is not told: whoever needs the answer
+// asks again.
+func (p *Push) lookEarly(ctx context.Context, d *dest) {
+	for _, ref := range p.refs {
+		if _, ok := ref.(name.Tag); !ok || ref.Context().Name() != d.repo.Name() {
+			continue
+		}
+		e := &earlyLook{at: time.Now(), done: make(chan struct{})}
+		d.early[ref.Name()] = e
+		go func() {
+			defer close(e.done)
+			e.seen, e.err = d.conn.look(ctx, ref)
+		}()
+	}
+}
+
+// wait gives what was seen, unless there was no answer, or too long ago.
+func (e *earlyLook) wait(ctx context.Context) (seen sight, ok bool) {
+	if e == nil || time.Since(e.at) > earlyFor {
+		return sight{}, false
+	}
+	select {
+	case <-e.done:
+		return e.seen, e.err == nil
+	case <-ctx.Done():
+		return sight{}, false
+	}
+}
+
+// peek is wait without waiting.
+func (e *earlyLook) peek() (seen sight, ok bool) {
+	select {
+	case <-e.done:
+		return e.wait(context.Background())
+	default:
+		return sight{}, false
+	}
+}
+
+// tagged is what the tags of a repository say about a manifest.
+type tagged int
+
+const (
+	tagsSayNothing tagged = iota
+	tagsNameIt
+	tagsNameOthers // or were asked, and the answer is not there yet
+)
+
+// tagged compares a manifest with what was seen of the tags. An index may hold it.
+func (d *dest) tagged(m *manifest) tagged {
+	others := 0
+	for _, e := range d.early {
+		seen, answered := e.peek()
+		switch {
+		case answered && seen.digest == m.digest:
+			return tagsNameIt
+		case answered && seen.mediaType.IsIndex() && !m.mediaType.IsIndex(), time.Since(e.at) > earlyFor:
+		default:
+			others++
+		}
+	}
+	if others > 0 && others == len(d.early) {
+		return tagsNameOthers
+	}
+	return tagsSayNothing
+}
+
+// lookForBlobs asks for as many blobs as may be asked for at a time, and lets the others
+// wait for their turn. The function that it returns waits for the answers, which Upload
+// does not ask for again.
+func (d *dest) lookForBlobs(ctx context.Context, t *tree, most int) (wait func()) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	d.seen = map[v1.Hash]bool{}
+	for _, blob := range t.blobs {
+		digest, _ := blob.Digest() // newTree has had it
+		if d.blobs[digest] || unasked(blob) || most == 0 {
+			continue
+		}
+		most--
+		wg.Go(func() {
+			there, err := d.conn.hasBlob(ctx, digest)
+			if err == nil { // otherwise it is asked for again
+				mu.Lock()
+				defer mu.Unlock()
+				d.seen[digest] = there
+			}
+		})
+	}
+	return wg.Wait
+}
