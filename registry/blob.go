@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -26,7 +27,13 @@ type blobUpload struct {
 	seen     *bool  // whether it is there, if that was asked just now
 	begun    *begun // uploads of which it may have one
 	broke    bool   // the last try ended without an answer
+	sent     func() // is called when the transport has all bytes; may be nil
 }
+
+// begunFor is how long an upload that was begun may wait for its turn. It is begun anew
+// then: what that costs is nothing beside the wait, and no registry is known to forget
+// one sooner.
+const begunFor = time.Minute
 
 // upload brings a blob into the repository unless it is there: by mounting it, or
 // by the POST and one PUT that the distribution specification calls monolithic.
@@ -42,7 +49,10 @@ func (c *conn) upload(ctx context.Context, b *blobUpload) error {
 		b.transfer.set(StateExists, b.size)
 		return nil
 	}
-	return b.lanes.forSize(b.size).do(ctx, func() error { return c.bring(ctx, b) })
+	if b.size <= smallBlob {
+		return b.lanes.ask.do(ctx, func() error { return c.bring(ctx, b) })
+	}
+	return b.lanes.layer.do(ctx, func() error { return c.bring(ctx, b) })
 }
 
 // isThere asks for a blob in its turn, unless it need not be asked for.
@@ -63,11 +73,7 @@ func (c *conn) isThere(ctx context.Context, b *blobUpload) (there bool, err erro
 // bring mounts or sends a blob that is not there.
 func (c *conn) bring(ctx context.Context, b *blobUpload) error {
 	if location := b.begun.take(ctx); location != nil {
-		err := c.putBlob(ctx, location, b)
-		if err == nil {
-			b.transfer.set(StateDone, b.size)
-		}
-		if !forgotten(err) {
+		if err := c.putInTurn(ctx, location, b); !forgotten(err) {
 			return err
 		}
 	}
@@ -78,6 +84,27 @@ func (c *conn) bring(ctx context.Context, b *blobUpload) error {
 	if location == nil {
 		b.transfer.set(StateMounted, b.size)
 		return nil
+	}
+	return c.putInTurn(ctx, location, b)
+}
+
+// putInTurn sends a blob, if it is a large one when it is its turn, which is over when all
+// is sent.
+func (c *conn) putInTurn(ctx context.Context, location *url.URL, b *blobUpload) error {
+	if b.size > smallBlob {
+		began := time.Now()
+		leave, err := b.lanes.send.turn(ctx)
+		if err != nil {
+			return err
+		}
+		defer leave()
+		b.sent = leave
+		if time.Since(began) > begunFor {
+			c.cancelUpload(ctx, location)
+			if location, err = c.startUpload(ctx, &blobUpload{}); err != nil {
+				return err
+			}
+		}
 	}
 	if err := c.putBlob(ctx, location, b); err != nil {
 		return err
@@ -178,11 +205,11 @@ func (c *conn) do(ctx context.Context, method string, u *url.URL, body *blobUplo
 		return nil, err
 	}
 	if body != nil {
-		if req.Body, err = body.open(); err != nil {
+		if req.Body, err = body.reader(); err != nil {
 			return nil, err
 		}
 		// For a token that expires just now: see unsent.
-		req.GetBody = body.open
+		req.GetBody = body.reader
 		req.ContentLength = body.size
 		req.Header.Set("Content-Type", "application/octet-stream")
 		if body.broke {
@@ -197,6 +224,30 @@ func (c *conn) do(ctx context.Context, method string, u *url.URL, body *blobUplo
 	}
 	client := http.Client{Transport: c.transport, CheckRedirect: sameSecurity}
 	return client.Do(req)
+}
+
+// reader opens the blob, and tells when it was read to its end.
+func (b *blobUpload) reader() (io.ReadCloser, error) {
+	r, err := b.open()
+	if err != nil || b.sent == nil {
+		return r, err
+	}
+	return &endReader{ReadCloser: r, left: b.size, end: b.sent}, nil
+}
+
+// endReader calls end with the last byte, which need not come with io.EOF.
+type endReader struct {
+	io.ReadCloser
+	left int64
+	end  func()
+}
+
+func (r *endReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if r.left -= int64(n); r.left <= 0 {
+		r.end()
+	}
+	return n, err
 }
 
 // url is a place below the repository.

@@ -53,6 +53,7 @@ func connected(t *testing.T, opt registry.Options, names ...string) *registry.Pu
 		t.Fatal(err)
 	}
 	time.Sleep(roundTrip)
+	synctest.Wait() // for what wakes at the same moment
 	return p
 }
 
@@ -172,7 +173,9 @@ type failing struct {
 
 func (f failing) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	if req.Method == f.method && req.URL.Path == f.path {
-		f.once.Do(func() { resp = &http.Response{StatusCode: http.StatusInternalServerError, Body: http.NoBody, Request: req} })
+		f.once.Do(func() {
+			resp = &http.Response{StatusCode: http.StatusInternalServerError, Body: http.NoBody, Request: req}
+		})
 	}
 	if resp != nil {
 		return resp, nil

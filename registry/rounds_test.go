@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/google/go-cmp/cmp"
 	fakeregistry "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -35,10 +36,15 @@ func newFarRegistry() *farRegistry {
 }
 
 func (f *farRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
-	time.Sleep(roundTrip)
 	if req.Body == nil {
 		req.Body = http.NoBody
 	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(roundTrip)
+	req.Body = io.NopCloser(bytes.NewReader(body))
 	rec := httptest.NewRecorder()
 	f.handler.ServeHTTP(rec, req)
 	resp := rec.Result()
@@ -71,6 +77,31 @@ func storedImage(t *testing.T) registry.Artifact {
 		MediaType: string(types.OCIManifestSchema1), Digest: digest.Digest(must(img.Digest())(t).String()), Size: must(img.Size())(t),
 	}
 	return must(registry.Load(t.Context(), store, desc, registry.LoadOptions{}))(t)
+}
+
+// crowdedRegistry takes minutes for what a layer sends.
+type crowdedRegistry struct{ http.RoundTripper }
+
+func (c crowdedRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.ContentLength > 1<<20 {
+		time.Sleep(3 * time.Minute)
+	}
+	return c.RoundTripper.RoundTrip(req)
+}
+
+// A layer whose turn comes so late that the registry may have forgotten the upload that was
+// begun for it begins another, and leaves none behind.
+func TestUploadBegunLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{RoundTripper: crowdedRegistry{newFarRegistry()}}
+		push(t, storedImage(t), registry.Options{Transport: w, Jobs: 1}, "far.example/app:1")
+		const uploads = " /v2/app/blobs/uploads/"
+		got := w.count("POST"+uploads, "DELETE"+uploads, "PUT"+uploads)
+		// The first of four layers is sent at once, the others wait; the config does not.
+		if diff := cmp.Diff([]int{5 + 3, 3, 5}, got); diff != "" {
+			t.Errorf("uploads begun, cancelled, and done (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // How long a push takes to a registry far away is how often it waits for an answer
@@ -126,6 +157,15 @@ func TestRoundTrips(t *testing.T) {
 		waits("connecting for one tag", 1, func() error { return p.Connect(t.Context()) })
 		waits("uploading for one tag", 3, func() error { return p.Upload(t.Context(), img) })
 		waits("committing one tag", 2, func() error { _, err := p.Commit(t.Context(), img); return err })
+
+		// With one layer sent at a time, those before are waited for and the next are
+		// begun: is the manifest there, are the first two blobs, are the next, is the config;
+		// begin that, put it. The layers meanwhile.
+		opt.Transport, opt.Jobs = newFarRegistry(), 1
+		p = newPush(t, opt, "far.example/app:1")
+		waits("connecting for one job", 1, func() error { return p.Connect(t.Context()) })
+		waits("uploading one by one", 5, func() error { return p.Upload(t.Context(), img) })
+		opt.Jobs = 0
 
 		// What was begun too long ago is begun anew.
 		opt.Transport = newFarRegistry()
