@@ -25,6 +25,7 @@ const (
 	KindUnreachable              // no connection: the name, the network, or the registry
 	KindTooLarge                 // 413: the registry, or a proxy before it, takes no request of that size
 	KindFull                     // no room, or no more of it for us
+	KindStorage                  // 401 or 403 of the storage that the registry keeps blobs in: see Error.Storage
 )
 
 // Error is a failure of a registry. Its text names the repository or reference,
@@ -37,12 +38,16 @@ type Error struct {
 	Anonymous  bool   // no credentials were found for the repository
 	Source     string // where they were found; "" if the keychain does not say
 	Status     int    // of the HTTP answer; 0 if there was none
+	Storage    string // the host that answered, if it was one that the registry sends blobs to
 	Kind       Kind
 	Err        error
 }
 
 func (e *Error) Error() string {
 	text := e.Op + ": " + e.cause()
+	if e.Storage != "" {
+		text += " (from the storage of " + e.Registry + " at " + e.Storage + ")"
+	}
 	if e.Kind != KindDenied {
 		return text
 	}
@@ -98,7 +103,25 @@ func (c *conn) errorf(err error, format string, args ...any) error {
 		Err:        err,
 	}
 	e.Kind, e.Status = classify(err)
+	if e.Storage = storage(err, e.Registry); e.Storage != "" && e.Kind == KindDenied {
+		e.Kind = KindStorage // the registry has let us in
+	}
 	return e
+}
+
+// storage is the host that answered where a registry has blobs sent to and read from
+// another place; "" for the registry itself, and for its token server.
+func storage(err error, registry string) string {
+	var answer *transport.Error
+	if !errors.As(err, &answer) || answer.Request == nil {
+		return ""
+	}
+	r := answer.Request
+	own := r.URL.Host == registry && strings.HasPrefix(r.URL.Path, "/v2/")
+	if redirected := r.Response != nil; own || r.Method != http.MethodPut && !redirected {
+		return ""
+	}
+	return r.URL.Host
 }
 
 func classify(err error) (Kind, int) {

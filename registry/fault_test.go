@@ -496,6 +496,10 @@ func TestSignedURLsAreNotTold(t *testing.T) {
 				if err == nil || strings.Contains(err.Error(), signature) {
 					t.Errorf("Upload = %v, want an error without the signature", err)
 				}
+				var e *registry.Error
+				if errors.As(err, &e) && e.Status == http.StatusForbidden && (e.Kind != registry.KindStorage || !strings.Contains(err.Error(), "storage")) {
+					t.Errorf("Upload = %v of kind %d, want it said of the storage", err, e.Kind)
+				}
 			}
 		})
 	}
