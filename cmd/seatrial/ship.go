@@ -109,7 +109,7 @@ func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *build
 		}
 	}()
 	store := registry.DialContent(builder.Dial, registry.DaemonContent(image.Content))
-	store = registry.ContentDirs(builder.ContentDirs(), store)
+	store = registry.ContentDirs(builder.ContentDirs(ctx), store)
 	artifact, err := registry.Load(ctx, store, image.Descriptor, registry.LoadOptions{
 		Bases: bases(image.Bases), Materialize: image.Materialize,
 		Keychain: s.access.pulls, Transport: s.access.hosts,

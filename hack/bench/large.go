@@ -12,19 +12,16 @@ import (
 	"syscall"
 )
 
-// smallLayerMB is the size of the layers where it counts how often a push waits for an
-// answer, not how much it sends.
-const smallLayerMB = 20
-
-// large is a project of four layers that do not compress.
+// large is a project of layers that do not compress.
 type large struct {
 	*bench
-	dir  string
-	size int // MB, of all layers
+	dir    string
+	layers int
+	size   int // MB, of all layers
 }
 
-func (b *bench) newLarge(layerMB int) large {
-	return large{b, filepath.Join(b.work, fmt.Sprintf("large-%d", layerMB)), 4 * layerMB}
+func (b *bench) newLarge(layers, layerMB int) large {
+	return large{b, filepath.Join(b.work, fmt.Sprintf("large-%dx%d", layers, layerMB)), layers, layers * layerMB}
 }
 
 // write writes the project, once.
@@ -38,8 +35,9 @@ func (l large) write() error {
 	}
 	var dockerfile strings.Builder
 	dockerfile.WriteString("FROM scratch\n")
-	for _, name := range []string{"one", "two", "three", "four"} {
-		if err := random(filepath.Join(l.dir, name), int64(l.size/4)*1_000_000); err != nil {
+	for i := range l.layers {
+		name := fmt.Sprintf("layer%d", i)
+		if err := random(filepath.Join(l.dir, name), int64(l.size/l.layers)*1_000_000); err != nil {
 			return fmt.Errorf("writing layer %s: %w", name, err)
 		}
 		fmt.Fprintf(&dockerfile, "COPY %[1]s /%[1]s\n", name)
@@ -61,7 +59,11 @@ func random(path string, size int64) error {
 }
 
 func (l large) seatrial(ctx context.Context, ref string) *exec.Cmd {
-	return l.command(ctx, "seatrial", "run", "--addr", l.daemon.addr, "--progress", "plain", "--untested", "-t", ref, l.dir)
+	return l.seatrialBy(ctx, l.daemon.addr, ref)
+}
+
+func (l large) seatrialBy(ctx context.Context, addr, ref string) *exec.Cmd {
+	return l.command(ctx, "seatrial", "run", "--addr", addr, "--progress", "plain", "--untested", "-t", ref, l.dir)
 }
 
 func (l large) buildctl(ctx context.Context, ref string) *exec.Cmd {
@@ -70,16 +72,14 @@ func (l large) buildctl(ctx context.Context, ref string) *exec.Cmd {
 		"--output", "type=image,name="+ref+",push=true")
 }
 
-// local is seatrial on the machine of the daemon, whose files it can read because
-// they lie at a default place; otherwise layers come through the daemon's socket.
-func (l large) local(ctx context.Context, ref string) *exec.Cmd {
-	cmd := l.seatrial(ctx, ref)
-	cmd.Env = append(cmd.Env, "XDG_DATA_HOME="+l.daemon.dataHome)
-	return cmd
+// farSeatrial is seatrial where it cannot read the daemon's files: layers come through
+// the daemon's connection.
+func (l large) farSeatrial(ctx context.Context, ref string) *exec.Cmd {
+	return l.seatrialBy(ctx, l.daemon.far, ref)
 }
 
 // elsewhere ends the title of the scenario in which layers come through the
-// daemon's socket.
+// daemon's connection.
 const elsewhere = "builder elsewhere"
 
 // push sends the image, which the daemon has ready since the warm-up, to a
@@ -103,11 +103,11 @@ func (l large) push() []scenario {
 	}
 	return []scenario{
 		{fmt.Sprintf("%d MB pushed, builder here", l.size), []contender{
-			{"seatrial", 0, into(large.local)},
+			{"seatrial", 0, into(large.seatrial)},
 			{"buildctl", 1.0, into(large.buildctl)},
 		}, l.write},
 		{fmt.Sprintf("%d MB pushed, %s", l.size, elsewhere), []contender{
-			{"seatrial", 0, into(large.seatrial)},
+			{"seatrial", 0, into(large.farSeatrial)},
 			{"buildctl", 1.0, into(large.buildctl)},
 		}, l.write},
 	}

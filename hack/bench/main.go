@@ -78,8 +78,10 @@ func (b *bench) scenarios(layerMB int) ([]scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	large, small, many := b.newLarge(layerMB), b.newLarge(smallLayerMB), b.newMany()
-	return slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{large.far(), small.far(), large.unchanged(), many.unchanged()}), nil
+	large, small, layered, many := b.newLarge(4, layerMB), b.newLarge(4, 20), b.newLarge(20, 4), b.newMany()
+	return slices.Concat([]scenario{unchanged, changed}, large.push(), []scenario{
+		large.far(), small.far(), layered.far(), large.unchanged(), many.unchanged(),
+	}), nil
 }
 
 // measureScenarios runs those that are wanted, one after the other.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,9 +152,10 @@ func (r *registry) stop() {
 
 // daemon is a running buildkitd.
 type daemon struct {
-	addr     string
-	dataHome string // the XDG_DATA_HOME that has its state at the default place
-	cmd      *exec.Cmd
+	addr string
+	far  string // the same by TCP, as if it were on another machine
+	root string
+	cmd  *exec.Cmd
 }
 
 // startDaemon runs a buildkitd of our own, rootless unless we are root.
@@ -161,8 +163,12 @@ func startDaemon(ctx context.Context, b *bench, dir string) (*daemon, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "run"), 0o700); err != nil {
 		return nil, err
 	}
-	d := &daemon{addr: "unix://" + filepath.Join(dir, "sock"), dataHome: filepath.Join(dir, "data")}
-	args := []string{b.binary("buildkitd"), "--root", filepath.Join(d.dataHome, "buildkit"), "--addr", d.addr,
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{addr: "unix://" + filepath.Join(dir, "sock"), far: "tcp://" + port, root: filepath.Join(dir, "root")}
+	args := []string{b.binary("buildkitd"), "--root", d.root, "--addr", d.addr, "--addr", d.far,
 		"--otel-socket-path", filepath.Join(dir, "otel.sock"), "--config", os.DevNull}
 	if os.Getuid() != 0 {
 		args = append([]string{b.binary("rootlesskit"), "--net=host", "--copy-up=/etc"}, append(args, "--rootless")...)
@@ -184,6 +190,15 @@ func startDaemon(ctx context.Context, b *bench, dir string) (*daemon, error) {
 		return nil, fmt.Errorf("waiting for buildkitd: %w\n%s", err, text)
 	}
 	return d, nil
+}
+
+// freePort is an address on loopback where nobody listens.
+func freePort() (string, error) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return lis.Addr().String(), lis.Close()
 }
 
 // wait returns when the daemon answers.

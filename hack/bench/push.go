@@ -116,8 +116,8 @@ func (l large) far() scenario {
 			return attempt{[]*exec.Cmd{run(l, ctx, d.host+"/large:1")}, done}, nil
 		}
 	}
-	return scenario{fmt.Sprintf("%d MB pushed, %d ms away", l.size, farRoundTrip.Milliseconds()), []contender{
-		{"seatrial", 0, into(large.local)},
+	return scenario{fmt.Sprintf("%d MB in %d layers, %d ms away", l.size, l.layers, farRoundTrip.Milliseconds()), []contender{
+		{"seatrial", 0, into(large.seatrial)},
 		{"buildctl", 1.1, into(large.buildctl)},
 	}, l.write}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // maxClientMemory is what the client may take of memory at most where layers come
-// through the daemon's socket.
+// through the daemon's connection.
 const maxClientMemory = 100 << 20
 
 // report is everything that was measured.
@@ -42,7 +42,7 @@ func (r report) table() string {
 	for _, f := range r.facts {
 		row(f.title, "seatrial", f.value, f.memory, "", f.verdict)
 	}
-	// Memory is at its largest where layers come through the daemon's socket.
+	// Memory is at its largest where layers come through the daemon's connection.
 	for _, result := range r.results {
 		if most := peak(result.samples[0]); strings.HasSuffix(result.scenario.title, elsewhere) {
 			row(result.scenario.title, "seatrial", "", megabytes(most), "", met(most < maxClientMemory, "< "+megabytes(maxClientMemory)))

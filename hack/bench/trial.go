@@ -130,7 +130,7 @@ func (s suite) run(ctx context.Context, flags ...string) (t trial, err error) {
 // countContainers counts containers from now on. For each, be it a step's or a
 // service's, BuildKit's executor makes a directory.
 func (d *daemon) countContainers() (func() (int, error), error) {
-	found, err := filepath.Glob(filepath.Join(d.dataHome, "buildkit", "runc-*", "executor"))
+	found, err := filepath.Glob(filepath.Join(d.root, "runc-*", "executor"))
 	if err != nil || len(found) != 1 {
 		return nil, fmt.Errorf("looking for the daemon's containers: %d directories, %w", len(found), err)
 	}

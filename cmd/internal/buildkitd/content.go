@@ -1,6 +1,7 @@
 package buildkitd
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 
@@ -8,14 +9,17 @@ import (
 )
 
 // ContentDirs are the content stores on this machine that may be the daemon's:
-// the private one's, or, if it is reached by a socket, those at the default
-// places. It may be empty, and what it names may be unreadable.
-func (b *Builder) ContentDirs() []string {
+// the private one's, or, if it is reached by a socket, those that it has open, else
+// those at the default places. It may be empty, and what it names may be unreadable.
+func (b *Builder) ContentDirs(ctx context.Context) []string {
 	var roots []string
 	switch {
 	case b.Private:
 		roots = []string{filepath.Dir(b.LogFile)}
 	case strings.HasPrefix(b.Addr, "unix://"):
+		if dirs := openContent(ctx, b.Dial); len(dirs) > 0 {
+			return dirs
+		}
 		roots = []string{appdefaults.Root, appdefaults.UserRoot()}
 	}
 	var dirs []string

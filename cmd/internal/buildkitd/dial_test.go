@@ -29,6 +29,22 @@ func TestDial(t *testing.T) {
 	}
 }
 
+// The content of a daemon on this machine is read where the daemon has it, which need not
+// be the default place.
+func TestContentIsFoundWhereTheDaemonHasIt(t *testing.T) {
+	for _, kind := range []testenv.Kind{testenv.Root, testenv.Rootless} {
+		p := newPlace(t)
+		opt := p.options()
+		opt.Addr = testenv.SharedDaemon(t, kind).Addr
+		b := p.connect(t, opt)
+		r, err := registry.ContentDirs(b.ContentDirs(t.Context()), noStore{}).Open(t.Context(), buildLayer(t, b.Client))
+		if err != nil {
+			t.Fatalf("%s: opening a layer in %v: %v", b.Addr, b.ContentDirs(t.Context()), err)
+		}
+		r.Close()
+	}
+}
+
 // Each connection through a helper is another process, here and there.
 func TestNoDialThroughHelpers(t *testing.T) {
 	for _, addr := range []string{"docker-container://builder", "kube-pod://builder", "ssh://builder"} {
