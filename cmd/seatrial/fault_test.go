@@ -181,6 +181,51 @@ func TestRegistryRefusesTagAfterAnotherMoved(t *testing.T) {
 	c.says("partial:locked", "moved already: "+good)
 }
 
+// TestBuilderDiesWhileTagging kills the builder between two tags. They no longer need it:
+// both move, and if the registry refuses one, the other is not forgotten.
+func TestBuilderDiesWhileTagging(t *testing.T) {
+	for name, test := range map[string]struct {
+		code int
+		last func(next http.Handler, rw http.ResponseWriter, r *http.Request)
+		want []string // of the tags
+	}{
+		"the second moves": {0, http.Handler.ServeHTTP, []string{"1", "2"}},
+		"the second is refused": {7, func(_ http.Handler, rw http.ResponseWriter, _ *http.Request) {
+			refuse(rw, http.StatusForbidden, "DENIED")
+		}, []string{"1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: testenv.Root}))
+			first := make(chan struct{})
+			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					switch put := r.Method == http.MethodPut; {
+					case put && strings.HasSuffix(r.URL.Path, "/manifests/1"):
+						next.ServeHTTP(rw, r)
+						close(first)
+					case put && strings.HasSuffix(r.URL.Path, "/manifests/2"):
+						<-first
+						w.daemon.Kill()
+						test.last(next, rw, r)
+					default:
+						next.ServeHTTP(rw, r)
+					}
+				})
+			}})
+			ref := reg.Host + "/acme/tagging:"
+			c := start(t, w.env(), "run", "-t", ref+"1", "-t", ref+"2", "--test", "true", testenv.Dir(t, "Dockerfile", plainDockerfile))
+			c.exits(test.code)
+			var want strings.Builder
+			for _, tag := range test.want {
+				want.WriteString(ref + tag + "@" + resolve(t.Fatalf, ref+tag) + "\n")
+			}
+			if c.out.String() != want.String() {
+				t.Errorf("standard output = %q, want those that moved: %q", c.out.String(), want.String())
+			}
+		})
+	}
+}
+
 // login writes a docker configuration with credentials for a registry.
 func login(t *testing.T, host, user, password string) string {
 	t.Helper()

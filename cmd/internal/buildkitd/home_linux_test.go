@@ -96,3 +96,21 @@ func TestRecordOfAnotherPlaceIsIgnored(t *testing.T) {
 		t.Errorf("readRecord() = %+v, want %+v", got, want)
 	}
 }
+
+// A directory of a process in a container is another one than ours of the same name.
+func TestWayToADirectory(t *testing.T) {
+	root, dir := t.TempDir(), t.TempDir()
+	in := filepath.Join(root, dir)
+	if got := reachable(dir, root); got != in {
+		t.Errorf("where only one is there: reachable = %s, want %s", got, in)
+	}
+	if err := os.MkdirAll(in, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := reachable(dir, root); got != in {
+		t.Errorf("in another root: reachable = %s, want %s", got, in)
+	}
+	if got := reachable(dir, "/proc/self/root"); got != dir {
+		t.Errorf("in our own root: reachable = %s, want %s", got, dir)
+	}
+}

@@ -13,8 +13,7 @@ import (
 
 // openContent are the content stores that the process which listens at the other end of
 // a Unix socket has open, wherever it keeps them; none if it is of another user, who must
-// be root to see that. A path goes by way of the process's own root: it may be in a
-// container.
+// be root to see that.
 func openContent(ctx context.Context, dial func(context.Context) (net.Conn, error)) []string {
 	conn, err := dial(ctx)
 	if err != nil {
@@ -35,10 +34,20 @@ func openContent(ctx context.Context, dial func(context.Context) (net.Conn, erro
 		// The database of a worker's content lies beside it.
 		path, err := os.Readlink(filepath.Join(proc, "fd", file.Name()))
 		if dir, found := strings.CutSuffix(path, "/containerdmeta.db"); err == nil && found {
-			dirs = append(dirs, filepath.Join(proc, "root", dir, "content"))
+			dirs = append(dirs, reachable(filepath.Join(dir, "content"), filepath.Join(proc, "root")))
 		}
 	}
 	return dirs
+}
+
+// reachable is how we come to a directory that a process calls dir: by way of its root if
+// it is in a container, and otherwise in a way that is still there when it has ended.
+func reachable(dir, root string) string {
+	its, err := os.Stat(filepath.Join(root, dir))
+	if ours, ownErr := os.Stat(dir); err == nil && ownErr == nil && os.SameFile(its, ours) {
+		return dir
+	}
+	return filepath.Join(root, dir)
 }
 
 // listener is the process that a Unix socket's connection was made to; 0 if it cannot be
