@@ -24,7 +24,11 @@ func (f *future[T]) fail(err error) {
 	f.once.Do(func() { f.err = err; close(f.done) })
 }
 
+// get waits for the value. One that is there is given even if ctx has ended.
 func (f *future[T]) get(ctx context.Context) (T, error) {
+	if f.isSet() {
+		return f.v, f.err
+	}
 	select {
 	case <-f.done:
 		return f.v, f.err
