@@ -82,18 +82,43 @@ func (s *solve) send(ctx context.Context, resp map[string]string) error {
 		err = s.phases.Ship(ctx, &Shipment{
 			Descriptor: desc, Response: resp,
 			Content: s.client.ContentClient(), Bases: s.bases.all(),
-			verdict: s.verdict, materialize: s.materialize, release: func() { s.release.set(struct{}{}) },
+			verdict: s.verdict, materialize: s.materialize, release: s.releasedByShip,
 			export: s.export,
 		})
 	}
 	if err != nil {
-		s.decideUnless(ctx, err)
+		s.decideShip(ctx, err)
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shipDone = true
 	return nil
+}
+
+// releasedByShip notes that Ship needs the builder no more.
+func (s *solve) releasedByShip() {
+	s.mu.Lock()
+	s.shipAlone = true
+	s.mu.Unlock()
+	s.release.set(struct{}{})
+}
+
+// decideShip is decideUnless for an error of Ship. Once that needs the builder no more and
+// all has passed, what it says counts more than that the builder was lost meanwhile: some
+// tags may have moved.
+func (s *solve) decideShip(ctx context.Context, err error) {
+	passed := false
+	if s.verdict.isSet() {
+		_, failed := s.verdict.get(ctx)
+		passed = failed == nil
+	}
+	s.mu.Lock()
+	if passed && s.shipAlone && ctx.Err() == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.decideUnless(ctx, err)
 }
 
 // awaitShip waits for a Ship that is still at work when the builds have ended: they do

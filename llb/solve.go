@@ -59,6 +59,7 @@ type solve struct {
 	mu         sync.Mutex
 	err        error // what ended the solve, first of all
 	shipCalled bool
+	shipAlone  bool // it needs the builder no more
 	shipEnded  chan struct{}
 	shipDone   bool // and it succeeded
 }
