@@ -26,7 +26,7 @@ func (s *Suite) program(session string, p ocispecs.Platform) *bkllb.State {
 	if image == nil {
 		return nil
 	}
-	st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore(session, helper.StoreID),
+	st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore("", helper.StoreID),
 		bkllb.Platform(p), bkllb.WithCustomName(helperStep))
 	return &st
 }

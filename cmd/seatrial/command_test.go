@@ -146,7 +146,7 @@ type world struct {
 func newWorld(t *testing.T, daemon *testenv.Daemon) *world {
 	t.Helper()
 	w := &world{daemon, testenv.StartRegistry(t, testenv.RegistryOptions{})}
-	testenv.Push(t, w.registry.Host+"/library/busybox", testenv.BusyboxImage(t))
+	testenv.Push(t, w.registry.Host+"/library/busybox", testenv.OwnBusyboxImage(t))
 	return w
 }
 

@@ -71,7 +71,7 @@ func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 	t := e.T().(testing.TB)
 	e.Values[testingKey{}] = t
 	first, second := testenv.StartRegistry(t, testenv.RegistryOptions{}), testenv.StartDebianRegistry(t)
-	testenv.Push(t, first.Host+"/library/busybox", testenv.BusyboxImage(t))
+	testenv.Push(t, first.Host+"/library/busybox", testenv.OwnBusyboxImage(t))
 	e.Setenv("REGISTRY", first.Host)
 	e.Setenv("OTHER", second.Host)
 	e.Setenv("BUILDKIT_HOST", daemon.Addr)

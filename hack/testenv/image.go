@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/rand"
 	"debug/elf"
 	"fmt"
 	"io"
@@ -48,8 +49,22 @@ app:x:1000:
 // the same version of that.
 func BusyboxImage(t testing.TB) v1.Image {
 	t.Helper()
+	return busyboxImage(t, "")
+}
+
+// OwnBusyboxImage is BusyboxImage with a file more, /etc/image, that no other image has.
+// It is for tests that share a daemon and ask whether a step comes from its cache:
+// BuildKit unites steps of builds at the same time whose inputs are equal, though the
+// images have other names, and what one of them had there may then not be found later.
+func OwnBusyboxImage(t testing.TB) v1.Image {
+	t.Helper()
+	return busyboxImage(t, rand.Text())
+}
+
+func busyboxImage(t testing.TB, name string) v1.Image {
+	t.Helper()
 	binary := staticBusybox(t)
-	layer, err := busyboxLayer(binary)
+	layer, err := busyboxLayer(binary, name)
 	if err != nil {
 		t.Fatalf("making busybox image: %v", err)
 	}
@@ -96,7 +111,7 @@ func staticBusybox(t testing.TB) []byte {
 	return binary
 }
 
-func busyboxLayer(binary []byte) (v1.Layer, error) {
+func busyboxLayer(binary []byte, name string) (v1.Layer, error) {
 	var buf bytes.Buffer
 	zip := gzip.NewWriter(&buf)
 	w := &layerWriter{tar: tar.NewWriter(zip)}
@@ -108,6 +123,9 @@ func busyboxLayer(binary []byte) (v1.Layer, error) {
 	w.add(&tar.Header{Typeflag: tar.TypeDir, Name: "home/app/", Mode: 0o755, Uid: 1000, Gid: 1000}, nil)
 	w.add(&tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: 0o644}, []byte(passwd))
 	w.add(&tar.Header{Typeflag: tar.TypeReg, Name: "etc/group", Mode: 0o644}, []byte(group))
+	if name != "" {
+		w.add(&tar.Header{Typeflag: tar.TypeReg, Name: "etc/image", Mode: 0o644}, []byte(name))
+	}
 	w.add(&tar.Header{Typeflag: tar.TypeReg, Name: "bin/busybox", Mode: 0o755}, binary)
 	for _, applet := range strings.Fields(applets) {
 		w.add(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + applet, Linkname: "busybox", Mode: 0o777}, nil)
