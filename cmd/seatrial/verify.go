@@ -201,12 +201,27 @@ func (v *verification) signature(ctx context.Context, reader *registry.Reader, i
 	if err != nil {
 		return nil, &readError{err}
 	}
+	var reasons []string
 	for _, b := range bundles {
 		payload, err := v.signed.Verify(b)
-		if err == nil && len(passedIn(payload, image)) > 0 {
+		switch {
+		case err != nil:
+			reasons = append(reasons, strings.ReplaceAll(err.Error(), "\n", "; "))
+		case len(passedIn(payload, image)) == 0:
+			reasons = append(reasons, "a statement does not say so")
+		default:
 			row(v.notes, "signed", "by "+v.signer, "")
 			return payload, nil
 		}
 	}
-	return nil, unprovenf("%s: none of the %s of %s is %s word that it passed its tests", v.ref, plural(len(bundles), "signature"), image, v.word)
+	return nil, unprovenf("%s: none of the %s of %s is %s word that it passed its tests%s", v.ref, plural(len(bundles), "signature"), image, v.word, because(reasons))
+}
+
+// because tells each reason once.
+func because(reasons []string) string {
+	slices.Sort(reasons)
+	if reasons = slices.Compact(reasons); len(reasons) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(reasons, "; ")
 }
