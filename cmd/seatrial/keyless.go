@@ -18,7 +18,7 @@ var serviceFlags = []string{"fulcio-url", "rekor-url", "tsa-url", "signing-confi
 func keylessFlags() []cli.Flag {
 	return []cli.Flag{
 		stringFlag(catTest, "fulcio-url", "`URL` of the Fulcio that certifies for --sign keyless (default: Sigstore's public services, all of them)"),
-		stringFlag(catTest, "rekor-url", "`URL` of the log that --sign keyless enters the signature into (default with --fulcio-url: none)"),
+		stringFlag(catTest, "rekor-url", "`URL` of the log that --sign keyless enters the signature into, of Rekor's first version; --signing-config names those of the second (default with --fulcio-url: none)"),
 		stringFlag(catTest, "tsa-url", "`URL` of the timestamp authority for --sign keyless, with its path (default with --fulcio-url: none)"),
 		stringFlag(catTest, "signing-config", "`FILE` that names the services for --sign keyless, as cosign has them"),
 	}
@@ -62,9 +62,11 @@ func servicesOf(c *cli.Context) (sigstore.Services, error) {
 	named := sigstore.Services{Fulcio: c.String("fulcio-url"), Rekor: c.String("rekor-url"), TSA: c.String("tsa-url")}
 	if path := c.String("signing-config"); path != "" {
 		read, err := sigstore.ReadSigningConfig(path)
-		return sigstore.Services{
-			Fulcio: cmp.Or(named.Fulcio, read.Fulcio), Rekor: cmp.Or(named.Rekor, read.Rekor), TSA: cmp.Or(named.TSA, read.TSA),
-		}, err
+		if named.Rekor == "" {
+			named.Rekor, named.RekorVersion = read.Rekor, read.RekorVersion
+		}
+		named.Fulcio, named.TSA = cmp.Or(named.Fulcio, read.Fulcio), cmp.Or(named.TSA, read.TSA)
+		return named, err
 	}
 	if named == (sigstore.Services{}) {
 		return sigstore.Public, nil

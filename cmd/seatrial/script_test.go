@@ -90,7 +90,9 @@ func setUp(e *testscript.Env, daemon *testenv.Daemon) {
 // setUpSigstore has scripts say which of its parts to use.
 func setUpSigstore(e *testscript.Env, s *testenv.Sigstore) {
 	e.Setenv("FULCIO", s.URL)
+	e.Setenv("FULCIO_UNLOGGED", s.Unlogged)
 	e.Setenv("REKOR", s.URL)
+	e.Setenv("SIGNING_CONFIG", s.SigningConfig)
 	e.Setenv("TSA", s.TSA)
 	e.Setenv("TRUSTED_ROOT", s.TrustedRoot)
 	e.Setenv("ID_TOKEN", s.IDToken())

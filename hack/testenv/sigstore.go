@@ -7,12 +7,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -25,20 +22,30 @@ import (
 	"github.com/digitorus/timestamp"
 )
 
-// Sigstore is a Fulcio, a timestamp authority and a Rekor of a test's own, which give
-// real certificates, timestamps and log entries; the tokens are not signed.
+// Sigstore is a Fulcio with a log of certificates, a timestamp authority and a Rekor of
+// a test's own, which give real certificates, timestamps and log entries; the tokens are
+// not signed.
 type Sigstore struct {
 	// URL is Fulcio's and Rekor's; TSA that of the timestamp authority.
 	URL, TSA string
+	// RekorV2 and RekorV2Edwards are logs of Rekor's second version, which sign with an
+	// ECDSA and an Ed25519 key.
+	RekorV2, RekorV2Edwards string
+	// Unlogged is the same Fulcio, but what it gives is in no log of certificates.
+	Unlogged string
 	// TokenURL is where GitHub's jobs get a token from, for RequestToken.
 	TokenURL, RequestToken string
 	// TrustedRoot is a file that says to trust all of them.
 	TrustedRoot string
+	// SigningConfig is a file that says to use them: Rekor's second version, although it
+	// names a log of the first, which is not there.
+	SigningConfig string
 	// Issuer is who has vouched for Identity, that of the tokens.
 	Issuer, Identity string
 
-	ca, tsa authority
-	logKey  *ecdsa.PrivateKey
+	ca, tsa       authority
+	logKey, ctKey *ecdsa.PrivateKey
+	logsV2        []*rekorV2 // RekorV2, RekorV2Edwards
 }
 
 // StartSigstore starts one for a test.
@@ -58,30 +65,66 @@ func StartSigstore(t testing.TB) *Sigstore {
 	if s.logKey, err = newKey(); err != nil {
 		t.Fatal(err)
 	}
+	if s.ctKey, err = newKey(); err != nil {
+		t.Fatal(err)
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /token", s.serve(s.token))
-	mux.HandleFunc("POST /api/v2/signingCert", s.serve(s.certify))
-	mux.HandleFunc("POST /api/v1/timestamp", s.serve(s.stamp))
-	mux.HandleFunc("POST /api/v1/log/entries", s.serve(s.enter))
+	mux.HandleFunc("GET /token", serve(http.StatusOK, s.token))
+	mux.HandleFunc("POST /api/v2/signingCert", serve(http.StatusOK, s.certify))
+	mux.HandleFunc("POST /unlogged/api/v2/signingCert", serve(http.StatusOK, s.certifyUnlogged))
+	mux.HandleFunc("POST /api/v1/timestamp", serve(http.StatusCreated, s.stamp))
+	mux.HandleFunc("POST /api/v1/log/entries", serve(http.StatusCreated, s.enter))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.URL, s.TSA, s.TokenURL = server.URL, server.URL+"/api/v1/timestamp", server.URL+"/token?api-version=2"
+	s.Unlogged, s.RekorV2, s.RekorV2Edwards = server.URL+"/unlogged", server.URL+"/ecdsa", server.URL+"/ed25519"
+	if err := s.startLogs(mux); err != nil {
+		t.Fatal(err)
+	}
 	s.TrustedRoot = filepath.Join(t.TempDir(), "trusted_root.json")
 	if err := s.writeTrustedRoot(); err != nil {
+		t.Fatal(err)
+	}
+	s.SigningConfig = filepath.Join(t.TempDir(), "signing_config.json")
+	if err := s.writeSigningConfig(); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
+// startLogs starts those of Rekor's second version.
+func (s *Sigstore) startLogs(mux *http.ServeMux) error {
+	edwards, err := newEdwardsKey()
+	if err != nil {
+		return err
+	}
+	ec, err := newKey()
+	if err != nil {
+		return err
+	}
+	for _, l := range []struct {
+		path string
+		key  crypto.Signer
+	}{{"/ecdsa", ec}, {"/ed25519", edwards}} {
+		log, err := newRekorV2(s.URL+l.path, l.key)
+		if err != nil {
+			return err
+		}
+		mux.HandleFunc("POST "+l.path+"/api/v2/log/entries", serve(http.StatusCreated, log.enter))
+		s.logsV2 = append(s.logsV2, log)
+	}
+	return nil
+}
+
 // serve answers what f gives, or its error.
-func (s *Sigstore) serve(f func(*http.Request) ([]byte, error)) http.HandlerFunc {
+func serve(status int, f func(*http.Request) ([]byte, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		dt, err := f(req)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		w.WriteHeader(http.StatusCreated)
+		w.WriteHeader(status)
 		_, _ = w.Write(dt)
 	}
 }
@@ -101,8 +144,30 @@ func (s *Sigstore) token(req *http.Request) ([]byte, error) {
 	return json.Marshal(map[string]string{"value": s.idToken(req.URL.Query().Get("audience"))})
 }
 
-// certify wants the token and a proof that the key is its owner's, as Fulcio does.
+// certify has the certificate entered into the log of certificates, too.
 func (s *Sigstore) certify(req *http.Request) ([]byte, error) {
+	return s.certifyAs(req, func(template *x509.Certificate, key *ecdsa.PublicKey) (*x509.Certificate, error) {
+		cert, err := createCertificate(template, s.ca.leaf, key, s.ca.key)
+		if err != nil {
+			return nil, err
+		}
+		extension, err := promised(s.ctKey, cert, s.ca.leaf)
+		if err != nil {
+			return nil, err
+		}
+		template.ExtraExtensions = append(template.ExtraExtensions, extension)
+		return createCertificate(template, s.ca.leaf, key, s.ca.key)
+	})
+}
+
+func (s *Sigstore) certifyUnlogged(req *http.Request) ([]byte, error) {
+	return s.certifyAs(req, func(template *x509.Certificate, key *ecdsa.PublicKey) (*x509.Certificate, error) {
+		return createCertificate(template, s.ca.leaf, key, s.ca.key)
+	})
+}
+
+// certifyAs wants the token and a proof that the key is its owner's, as Fulcio does.
+func (s *Sigstore) certifyAs(req *http.Request, create func(*x509.Certificate, *ecdsa.PublicKey) (*x509.Certificate, error)) ([]byte, error) {
 	if req.Header.Get("Authorization") != "Bearer "+s.IDToken() {
 		return nil, errors.New("the token is for nobody here")
 	}
@@ -128,7 +193,11 @@ func (s *Sigstore) certify(req *http.Request) ([]byte, error) {
 	if !ok || body.PublicKeyRequest.PublicKey.Algorithm != "ECDSA" || !ecdsa.VerifyASN1(key, sum[:], body.PublicKeyRequest.ProofOfPossession) {
 		return nil, errors.New("the proof of possession is none")
 	}
-	leaf, err := s.leaf(key)
+	template, err := s.leaf()
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := create(template, key)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +214,7 @@ func (s *Sigstore) certify(req *http.Request) ([]byte, error) {
 	return json.Marshal(chain)
 }
 
-func (s *Sigstore) leaf(key *ecdsa.PublicKey) (*x509.Certificate, error) {
+func (s *Sigstore) leaf() (*x509.Certificate, error) {
 	identity, err := url.Parse(s.Identity)
 	if err != nil {
 		return nil, err
@@ -154,11 +223,11 @@ func (s *Sigstore) leaf(key *ecdsa.PublicKey) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return createCertificate(&x509.Certificate{
+	return &x509.Certificate{
 		SerialNumber: serial(), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(10 * time.Minute), URIs: []*url.URL{identity},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 8}, Value: issuer}},
-	}, s.ca.leaf, key, s.ca.key)
+	}, nil
 }
 
 func (s *Sigstore) stamp(req *http.Request) ([]byte, error) {
@@ -174,70 +243,4 @@ func (s *Sigstore) stamp(req *http.Request) ([]byte, error) {
 		HashAlgorithm: asked.HashAlgorithm, HashedMessage: asked.HashedMessage, Nonce: asked.Nonce, Time: time.Now(),
 		Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2}, AddTSACertificate: asked.Certificates,
 	}).CreateResponseWithOpts(s.tsa.leaf, s.tsa.key, crypto.SHA256)
-}
-
-// enter puts a DSSE envelope into a log that has no other entry.
-func (s *Sigstore) enter(req *http.Request) ([]byte, error) {
-	var asked struct {
-		Spec struct {
-			ProposedContent struct {
-				Envelope  string
-				Verifiers [][]byte
-			}
-		}
-	}
-	if err := json.NewDecoder(req.Body).Decode(&asked); err != nil {
-		return nil, err
-	}
-	var envelope struct {
-		Payload    []byte
-		Signatures []struct{ Sig string }
-	}
-	proposed := asked.Spec.ProposedContent
-	if err := json.Unmarshal([]byte(proposed.Envelope), &envelope); err != nil || len(envelope.Signatures) != 1 || len(proposed.Verifiers) != 1 {
-		return nil, fmt.Errorf("not one envelope with a signature and a verifier: %w", err)
-	}
-	hash := func(b []byte) map[string]string {
-		sum := sha256.Sum256(b)
-		return map[string]string{"algorithm": "sha256", "value": hex.EncodeToString(sum[:])}
-	}
-	// Maps make JSON with the keys in order, which is the canonical one.
-	body, err := json.Marshal(map[string]any{"apiVersion": "0.0.1", "kind": "dsse", "spec": map[string]any{
-		"envelopeHash": hash([]byte(proposed.Envelope)), "payloadHash": hash(envelope.Payload),
-		"signatures": []map[string]any{{"signature": envelope.Signatures[0].Sig, "verifier": proposed.Verifiers[0]}},
-	}})
-	if err != nil {
-		return nil, err
-	}
-	id, err := keyID(&s.logKey.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	entry := map[string]any{"body": body, "integratedTime": time.Now().Unix(), "logID": hex.EncodeToString(id), "logIndex": 0}
-	signed, err := json.Marshal(entry)
-	if err != nil {
-		return nil, err
-	}
-	promise, err := sign(s.logKey, signed)
-	if err != nil {
-		return nil, err
-	}
-	proof, err := s.proof(body, id)
-	entry["verification"] = map[string]any{"signedEntryTimestamp": promise, "inclusionProof": proof}
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(map[string]any{strings.Repeat("0", 64): entry})
-}
-
-// proof is for the only leaf of a tree, whose hash is the root's.
-func (s *Sigstore) proof(body, id []byte) (map[string]any, error) {
-	leaf := sha256.Sum256(append([]byte{0}, body...))
-	note := fmt.Sprintf("log.example.com - 1\n1\n%s\n", base64.StdEncoding.EncodeToString(leaf[:]))
-	sig, err := sign(s.logKey, []byte(note))
-	if err != nil {
-		return nil, err
-	}
-	line := "\n\u2014 log.example.com " + base64.StdEncoding.EncodeToString(append(id[:4:4], sig...)) + "\n"
-	return map[string]any{"checkpoint": note + line, "hashes": []string{}, "logIndex": 0, "rootHash": hex.EncodeToString(leaf[:]), "treeSize": 1}, nil
 }

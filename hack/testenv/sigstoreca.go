@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	prototrustroot "github.com/sigstore/protobuf-specs/gen/pb-go/trustroot/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
 )
 
@@ -64,16 +65,27 @@ func (s *Sigstore) writeTrustedRoot() error {
 		return err
 	}
 	start := time.Now().Add(-time.Hour)
+	logs := map[string]*root.TransparencyLog{hex.EncodeToString(id): {
+		BaseURL: s.URL, ID: id, ValidityPeriodStart: start, HashFunc: crypto.SHA256, PublicKey: &s.logKey.PublicKey, SignatureHashFunc: crypto.SHA256,
+	}}
+	for _, log := range s.logsV2 {
+		logs[hex.EncodeToString(log.id)] = log.trusted(start)
+	}
+	ctID, err := keyID(&s.ctKey.PublicKey)
+	if err != nil {
+		return err
+	}
 	trusted, err := root.NewTrustedRoot(root.TrustedRootMediaType01,
 		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{
 			Root: s.ca.root, Intermediates: []*x509.Certificate{s.ca.leaf}, ValidityPeriodStart: start, URI: s.URL,
-		}}, nil,
+		}},
+		map[string]*root.TransparencyLog{hex.EncodeToString(ctID): {
+			BaseURL: s.URL, ID: ctID, ValidityPeriodStart: start, HashFunc: crypto.SHA256, PublicKey: &s.ctKey.PublicKey, SignatureHashFunc: crypto.SHA256,
+		}},
 		[]root.TimestampingAuthority{&root.SigstoreTimestampingAuthority{
 			Root: s.tsa.root, Leaf: s.tsa.leaf, ValidityPeriodStart: start, URI: s.URL,
 		}},
-		map[string]*root.TransparencyLog{hex.EncodeToString(id): {
-			BaseURL: s.URL, ID: id, ValidityPeriodStart: start, HashFunc: crypto.SHA256, PublicKey: &s.logKey.PublicKey, SignatureHashFunc: crypto.SHA256,
-		}})
+		logs)
 	if err != nil {
 		return err
 	}
@@ -82,6 +94,23 @@ func (s *Sigstore) writeTrustedRoot() error {
 		return err
 	}
 	return os.WriteFile(s.TrustedRoot, dt, 0o644)
+}
+
+func (s *Sigstore) writeSigningConfig() error {
+	at := func(url string, version uint32) root.Service {
+		return root.Service{URL: url, MajorAPIVersion: version, ValidityPeriodStart: time.Now().Add(-time.Hour), Operator: "test"}
+	}
+	one := root.ServiceConfiguration{Selector: prototrustroot.ServiceSelector_ANY}
+	config, err := root.NewSigningConfig(root.SigningConfigMediaType02, []root.Service{at(s.URL, 1)}, nil,
+		[]root.Service{at(s.URL+"/nowhere", 1), at(s.RekorV2, 2)}, one, []root.Service{at(s.TSA, 1)}, one)
+	if err != nil {
+		return err
+	}
+	dt, err := config.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.SigningConfig, dt, 0o644)
 }
 
 func keyID(key *ecdsa.PublicKey) ([]byte, error) {

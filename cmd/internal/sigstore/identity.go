@@ -36,8 +36,9 @@ func NewIdentityVerifier(identity, issuer, trustedRoot string) (*IdentityVerifie
 }
 
 // Verify gives the statement in a bundle that the identity has signed, at a time when
-// its certificate was valid, as a timestamp authority or a log says. That the
-// certificate is in a log of certificates is not looked at.
+// its certificate was valid, as a timestamp authority or a log says. The certificate is
+// in a log of certificates if the trusted root names any, and where the bundle says that
+// the signature is in a log that the trusted root names, it is.
 func (v *IdentityVerifier) Verify(data []byte) ([]byte, error) {
 	payload, err := v.verify(data)
 	if err != nil {
@@ -93,7 +94,13 @@ func (v *IdentityVerifier) times(b *bundle, leaf *x509.Certificate) ([]time.Time
 	}
 	for _, entry := range b.Material.Log {
 		at, err := entry.verify(v.trusted.RekorLogs(), b.Envelope, leaf)
-		if err == nil {
+		switch {
+		case errors.Is(err, errUnknownLog):
+		case err != nil:
+			return nil, fmt.Errorf("verifying its log entry: %w", err)
+		case at.IsZero():
+			err = errors.New("the log that it is in does not say so")
+		default:
 			times = append(times, at)
 		}
 		errs = append(errs, err)
@@ -116,10 +123,29 @@ func (v *IdentityVerifier) stamped(stamp, sig []byte) (time.Time, error) {
 	return time.Time{}, err
 }
 
+// chain makes sure that a trusted authority has certified the leaf, and that a log of
+// certificates has it.
 func (v *IdentityVerifier) chain(leaf *x509.Certificate, at time.Time) error {
 	err := errors.New("no certificate authority is trusted")
 	for _, ca := range v.trusted.FulcioCertificateAuthorities() {
-		if _, err = ca.Verify(leaf, at); err == nil {
+		var chains [][]*x509.Certificate
+		if chains, err = ca.Verify(leaf, at); err == nil {
+			return v.listed(chains)
+		}
+	}
+	return err
+}
+
+// listed makes sure that a log of certificates has the first of a chain. A private
+// Fulcio may do without: then the trusted root names no such log.
+func (v *IdentityVerifier) listed(chains [][]*x509.Certificate) error {
+	logs := v.trusted.CTLogs()
+	if len(logs) == 0 {
+		return nil
+	}
+	err := errors.New("its certificate has no issuer")
+	for _, chain := range chains {
+		if err = verifySCT(logs, chain); err == nil {
 			return nil
 		}
 	}

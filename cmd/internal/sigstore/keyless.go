@@ -71,7 +71,7 @@ func (k *Keyless) Sign(ctx context.Context, statement []byte) ([]byte, error) {
 		b.Material.Timestamps = &timestamps{[]signedTimestamp{{at}}}
 	}
 	if k.services.Rekor != "" {
-		entry, err := logged(ctx, k.services.Rekor, b.Envelope, c.leaf)
+		entry, err := k.services.logged(ctx, b.Envelope, c.leaf)
 		if err != nil {
 			return nil, err
 		}

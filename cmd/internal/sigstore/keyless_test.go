@@ -85,6 +85,7 @@ func TestKeylessRefuses(t *testing.T) {
 	}
 	const material = "verificationMaterial"
 	stamped, logged := sigstore.Services{TSA: fake.TSA}, sigstore.Services{Rekor: fake.URL}
+	both := sigstore.Services{TSA: fake.TSA, Rekor: fake.URL}
 	for name, tc := range map[string]struct {
 		services sigstore.Services
 		forge    func(b, other map[string]any)
@@ -93,11 +94,14 @@ func TestKeylessRefuses(t *testing.T) {
 		"another's time": {stamped, func(b, o map[string]any) {
 			at(b, material)["timestampVerificationData"] = at(o, material)["timestampVerificationData"]
 		}},
-		"another certificate":  {stamped, func(b, o map[string]any) { at(b, material)["certificate"] = at(o, material)["certificate"] }},
-		"no certificate":       {stamped, func(b, _ map[string]any) { delete(at(b, material), "certificate") }},
-		"another payload":      {stamped, func(b, _ map[string]any) { at(b, "dsseEnvelope")["payload"] = "e30=" }},
-		"no signature":         {stamped, func(b, _ map[string]any) { at(b, "dsseEnvelope")["signatures"] = []any{} }},
-		"another's log entry":  {logged, func(b, o map[string]any) { at(b, material)["tlogEntries"] = at(o, material)["tlogEntries"] }},
+		"another certificate": {stamped, func(b, o map[string]any) { at(b, material)["certificate"] = at(o, material)["certificate"] }},
+		"no certificate":      {stamped, func(b, _ map[string]any) { delete(at(b, material), "certificate") }},
+		"another payload":     {stamped, func(b, _ map[string]any) { at(b, "dsseEnvelope")["payload"] = "e30=" }},
+		"no signature":        {stamped, func(b, _ map[string]any) { at(b, "dsseEnvelope")["signatures"] = []any{} }},
+		"another's log entry": {logged, func(b, o map[string]any) { at(b, material)["tlogEntries"] = at(o, material)["tlogEntries"] }},
+		"another's beside a time": {both, func(b, o map[string]any) {
+			at(b, material)["tlogEntries"] = at(o, material)["tlogEntries"]
+		}},
 		"another time in it":   {logged, func(b, _ map[string]any) { at(b, material, "tlogEntries")["integratedTime"] = "1" }},
 		"another index":        {logged, func(b, _ map[string]any) { at(b, material, "tlogEntries")["logIndex"] = "7" }},
 		"a log without a word": {logged, func(b, _ map[string]any) { delete(at(b, material, "tlogEntries"), "inclusionPromise") }},

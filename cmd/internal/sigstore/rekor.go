@@ -19,47 +19,13 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 )
 
-// The entries of a log that are of interest here.
+// The entries of the first version's logs that are of interest here.
 const (
 	entryKind    = "dsse"
 	entryVersion = "0.0.1"
 )
 
-// logEntry is what a bundle keeps of an entry, in protobuf's JSON form.
-type logEntry struct {
-	Index             int64        `json:"logIndex,string"`
-	Log               logID        `json:"logId"`
-	Kind              kindVersion  `json:"kindVersion"`
-	Time              int64        `json:"integratedTime,string"`
-	Promise           *promise     `json:"inclusionPromise,omitempty"`
-	Proof             *bundleProof `json:"inclusionProof,omitempty"`
-	CanonicalizedBody []byte       `json:"canonicalizedBody"`
-}
-
-type logID struct {
-	KeyID []byte `json:"keyId"`
-}
-
-type kindVersion struct {
-	Kind    string `json:"kind"`
-	Version string `json:"version"`
-}
-
-type promise struct {
-	SignedEntryTimestamp []byte `json:"signedEntryTimestamp"`
-}
-
-type bundleProof struct {
-	Index      int64    `json:"logIndex,string"`
-	RootHash   []byte   `json:"rootHash"`
-	TreeSize   int64    `json:"treeSize,string"`
-	Hashes     [][]byte `json:"hashes"`
-	Checkpoint struct {
-		Envelope string `json:"envelope"`
-	} `json:"checkpoint"`
-}
-
-// rekorEntry is Rekor's own form of it.
+// rekorEntry is Rekor's own form of a logEntry.
 type rekorEntry struct {
 	Body         []byte `json:"body"`
 	Time         int64  `json:"integratedTime"`
@@ -79,8 +45,8 @@ type rekorProof struct {
 	TreeSize   int64    `json:"treeSize"`
 }
 
-// logged puts a signed envelope into a log.
-func logged(ctx context.Context, rekor string, e envelope, leaf *x509.Certificate) (*logEntry, error) {
+// loggedV1 puts a signed envelope into a log of Rekor's first version.
+func loggedV1(ctx context.Context, rekor string, e envelope, leaf *x509.Certificate) (*logEntry, error) {
 	text, err := json.Marshal(e)
 	if err != nil {
 		return nil, err
@@ -142,15 +108,11 @@ func (r rekorEntry) entry() (*logEntry, error) {
 	return e, nil
 }
 
-// verify tells when the log says that it has taken the envelope with this signature by
-// this certificate.
-func (e *logEntry) verify(logs map[string]*root.TransparencyLog, env envelope, leaf *x509.Certificate) (time.Time, error) {
+// verifyPromise tells when the log says that it has taken the envelope with this
+// signature by this certificate.
+func (e *logEntry) verifyPromise(log *root.TransparencyLog, env envelope, leaf *x509.Certificate) (time.Time, error) {
 	at := time.Unix(e.Time, 0)
-	id := hex.EncodeToString(e.Log.KeyID)
-	log := logs[id]
 	switch {
-	case log == nil:
-		return at, errors.New("it is in an unknown log")
 	case at.Before(log.ValidityPeriodStart) || !log.ValidityPeriodEnd.IsZero() && at.After(log.ValidityPeriodEnd):
 		return at, errors.New("its log was not in use then")
 	case e.Promise == nil:
@@ -166,7 +128,7 @@ func (e *logEntry) verify(logs map[string]*root.TransparencyLog, env envelope, l
 		Time  int64  `json:"integratedTime"`
 		LogID string `json:"logID"`
 		Index int64  `json:"logIndex"`
-	}{base64.StdEncoding.EncodeToString(e.CanonicalizedBody), e.Time, id, e.Index})
+	}{base64.StdEncoding.EncodeToString(e.CanonicalizedBody), e.Time, hex.EncodeToString(e.Log.KeyID), e.Index})
 	if err != nil {
 		return at, err
 	}

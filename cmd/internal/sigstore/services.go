@@ -20,6 +20,10 @@ type Services struct {
 	Fulcio string
 	Rekor  string // a log; "" for none
 	TSA    string // a timestamp authority, with its path; "" for none
+
+	// RekorVersion is 2 for a log of Rekor's second version, which does not say when it
+	// took an entry. Default: the first.
+	RekorVersion uint32
 }
 
 // Public are the services that everybody may use, and that show everybody which
@@ -31,24 +35,31 @@ var Public = Services{
 }
 
 // ReadSigningConfig reads which services to use from a signing config, as cosign has
-// them. A log of Rekor's second version is not among them.
+// them. Where it names logs of both versions of Rekor, one of the second is used, as
+// cosign does.
 func ReadSigningConfig(path string) (Services, error) {
 	config, err := root.NewSigningConfigFromPath(path)
 	if err != nil {
 		return Services{}, fmt.Errorf("reading signing config %s: %w", path, err)
 	}
-	of := func(services []root.Service) string {
-		one, err := root.SelectService(services, []uint32{1}, time.Now())
-		if err != nil {
-			return ""
+	var errs []error
+	of := func(what string, services []root.Service, versions ...uint32) root.Service {
+		one, err := root.SelectService(services, versions, time.Now())
+		if err != nil && len(services) > 0 {
+			errs = append(errs, fmt.Errorf("none of the %s can be used today", what))
 		}
-		return one.URL
+		return one
 	}
-	s := Services{of(config.FulcioCertificateAuthorityURLs()), of(config.RekorLogURLs()), of(config.TimestampAuthorityURLs())}
-	if s.Fulcio == "" {
-		return s, fmt.Errorf("reading signing config %s: it names no Fulcio that can be used today", path)
+	fulcio := of("caUrls", config.FulcioCertificateAuthorityURLs(), 1)
+	log := of("rekorTlogUrls", config.RekorLogURLs(), 1, 2)
+	tsa := of("tsaUrls", config.TimestampAuthorityURLs(), 1)
+	if fulcio.URL == "" && len(errs) == 0 {
+		errs = append(errs, errors.New("it names no Fulcio"))
 	}
-	return s, nil
+	if err := errors.Join(errs...); err != nil {
+		return Services{}, fmt.Errorf("reading signing config %s: %w", path, err)
+	}
+	return Services{Fulcio: fulcio.URL, Rekor: log.URL, RekorVersion: log.MajorAPIVersion, TSA: tsa.URL}, nil
 }
 
 // Check says what is wrong with the URLs. A token is sent over plain HTTP to loopback
@@ -59,6 +70,9 @@ func (s Services) Check() error {
 	}
 	if s.Rekor == "" && s.TSA == "" {
 		return errors.New("neither a log nor a timestamp authority: nobody could tell later that the certificate was valid")
+	}
+	if s.RekorVersion == 2 && s.TSA == "" {
+		return errors.New("no timestamp authority: a log of Rekor's second version does not say when the certificate was valid")
 	}
 	for _, one := range []string{s.Fulcio, s.Rekor, s.TSA} {
 		u, err := url.Parse(one)
