@@ -14,6 +14,9 @@ import (
 // fail: a host may let one hang and answer the other.
 const downgradeWait = 5 * time.Second
 
+// plainPingFor bounds a ping that goes out beside HTTPS, for whose answer nobody may come.
+const plainPingFor = 2 * downgradeWait
+
 // errHTTPS is why a host that speaks HTTPS is not spoken to otherwise.
 var errHTTPS = errors.New("it speaks HTTPS")
 
@@ -60,7 +63,7 @@ func (d *downgrades) https(rt http.RoundTripper, req *http.Request, ping func(ht
 		var certificate *tls.CertificateVerificationError
 		var alert *net.OpError // what the other side thinks of ours
 		try.wrong = errors.As(err, &certificate) || errors.As(err, &alert) && alert.Op == "remote error"
-		if err == nil || try.wrong {
+		if err == nil || try.wrong || req.Context().Err() != nil {
 			try.plain.drop()
 		}
 		close(try.done)
@@ -77,6 +80,7 @@ func (d *downgrades) plainHTTP(rt http.RoundTripper, req *http.Request) (*http.R
 		return rt.RoundTrip(req)
 	}
 	if err := try.wait(req.Context()); err != nil {
+		try.plain.drop()
 		return nil, err
 	}
 	if isPing(req) {
@@ -119,10 +123,12 @@ type plainPing struct {
 
 // sendPlainPing sends the ping of a request over HTTPS over plain HTTP.
 func sendPlainPing(rt http.RoundTripper, req *http.Request) *plainPing {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(req.Context())) // that of the attempt at HTTPS ends with it
+	// The context of the attempt at HTTPS ends with it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(req.Context()), plainPingFor)
 	plain := req.Clone(ctx)
 	plain.URL.Scheme = "http"
 	p := &plainPing{cancel: cancel, answer: make(chan *http.Response, 1)}
+	context.AfterFunc(ctx, p.discard)
 	go func() {
 		resp, err := rt.RoundTrip(plain)
 		if err != nil {
@@ -154,13 +160,14 @@ func (p *plainPing) take(req *http.Request) *http.Response {
 
 // drop is for an answer that nobody needs.
 func (p *plainPing) drop() {
-	if p == nil {
-		return
+	if p != nil {
+		p.cancel()
 	}
-	p.cancel()
-	go func() {
-		if resp := <-p.answer; resp != nil {
-			_ = resp.Body.Close()
-		}
-	}()
+}
+
+// discard takes an answer that came too late, or that nobody took.
+func (p *plainPing) discard() {
+	if resp := <-p.answer; resp != nil {
+		_ = resp.Body.Close()
+	}
 }

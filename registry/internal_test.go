@@ -8,10 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -205,4 +207,46 @@ func TestDialContentGivesUpOnSilence(t *testing.T) {
 	if dialled != 1 || next.opened != 3 {
 		t.Errorf("dialled %d times and opened %d of the next store's blobs, want 1 and 3", dialled, next.opened)
 	}
+}
+
+// hanging answers nothing until a request's context ends.
+type hanging struct{ ended chan string }
+
+func (h hanging) RoundTrip(req *http.Request) (*http.Response, error) {
+	<-req.Context().Done()
+	h.ended <- req.URL.Scheme
+	return nil, context.Cause(req.Context())
+}
+
+// The ping over plain HTTP ends with a push that is given up, though nobody comes for its
+// answer.
+func TestPlainPingEndsWithItsPush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		d := downgrades{tried: map[string]*firstTry{}}
+		h := hanging{ended: make(chan string, 2)}
+		time.AfterFunc(time.Second, cancel)
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, "https://far.example/v2/", nil)
+		if _, err := d.httpsFirst(h, req); err == nil { //nolint:bodyclose // there is none
+			t.Error("the attempt at HTTPS did not end")
+		}
+		synctest.Wait()
+		if len(h.ended) != 2 {
+			t.Errorf("%d requests have ended, want both", len(h.ended))
+		}
+	})
+}
+
+// Nor does it stay where nobody tries plain HTTP after HTTPS has failed.
+func TestPlainPingThatNobodyTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hanging{ended: make(chan string, 1)}
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://far.example/v2/", nil)
+		sendPlainPing(h, req)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(h.ended) != 1 {
+			t.Error("the ping goes on for ever")
+		}
+	})
 }
