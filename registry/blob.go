@@ -131,7 +131,8 @@ func (c *conn) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
 	return resp.StatusCode == http.StatusOK, nil
 }
 
-// startUpload returns where to put the blob, nil if it was mounted.
+// startUpload returns where to put the blob, nil if it was mounted, which it is only if that was
+// asked for.
 func (c *conn) startUpload(ctx context.Context, b *blobUpload) (*url.URL, error) {
 	u := c.url("blobs/uploads/")
 	if b.from != nil {
@@ -152,7 +153,7 @@ func (c *conn) startUpload(ctx context.Context, b *blobUpload) (*url.URL, error)
 		again.from = nil
 		return c.startUpload(ctx, &again)
 	}
-	if resp.StatusCode == http.StatusCreated {
+	if resp.StatusCode == http.StatusCreated && b.from != nil {
 		return nil, nil
 	}
 	return uploadLocation(resp)

@@ -104,6 +104,28 @@ func TestUploadBegunLongAgo(t *testing.T) {
 	})
 }
 
+// wrongStatus has the far registry say of an upload it offers that something was created.
+type wrongStatus struct{ http.RoundTripper }
+
+func (w wrongStatus) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := w.RoundTripper.RoundTrip(req)
+	if err == nil && resp.StatusCode == http.StatusAccepted {
+		resp.StatusCode = http.StatusCreated
+	}
+	return resp, err
+}
+
+// A registry that was asked to mount nothing has mounted nothing, whatever it says.
+func TestUploadOfferedWithWrongStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{RoundTripper: wrongStatus{crowdedRegistry{newFarRegistry()}}}
+		push(t, storedImage(t), registry.Options{Transport: w, Jobs: 1}, "far.example/app:1")
+		if got := w.count("PUT /v2/app/blobs/uploads/"); got[0] != 5 {
+			t.Errorf("%d blobs were sent, want 5", got[0])
+		}
+	})
+}
+
 // How long a push takes to a registry far away is how often it waits for an answer
 // before it asks the next.
 func TestRoundTrips(t *testing.T) {
