@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -72,16 +73,18 @@ func TestTagIsReadBack(t *testing.T) {
 // A cache before the registry that is a moment behind.
 func TestTagIsReadBackPatiently(t *testing.T) {
 	old, now := loaded(t), loaded(t)
-	put := false
+	var put atomic.Bool
 	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
 		stale := times(1, saying(http.StatusOK, must(old.Digest())(t).String()))
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			tag := strings.HasSuffix(req.URL.Path, "/manifests/1")
-			if tag && put && req.Method == http.MethodHead && stale(w, req) {
+			if tag && put.Load() && req.Method == http.MethodHead && stale(w, req) {
 				return
 			}
 			next.ServeHTTP(w, req)
-			put = put || tag && req.Method == http.MethodPut
+			if tag && req.Method == http.MethodPut {
+				put.Store(true)
+			}
 		})
 	}})
 	if pushed := push(t, now, registry.Options{}, reg.Host+"/app:1"); !pushed[0].Moved || pushed[0].Overtaken.Hex != "" {
@@ -137,6 +140,29 @@ func TestRegistryThatLies(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A registry that makes another manifest of the one that it is given has moved a lone tag,
+// which is not put by its digest first, to what nobody has tested.
+func TestLoneTagMovesToAnotherManifest(t *testing.T) {
+	a := loaded(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/1") {
+				body := append(must(io.ReadAll(req.Body))(t), '\n')
+				req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			}
+			next.ServeHTTP(w, req)
+		})
+	}})
+	pushed, err := newPush(t, registry.Options{}, reg.Host+"/app:1").WithBackoff(time.Millisecond).Commit(t.Context(), a)
+	var partial *registry.PartialError
+	if !errors.As(err, &partial) || len(partial.Failed) != 1 || !partial.Failed[0].Unsure {
+		t.Errorf("Commit = %v, %v, want an error that does not say that no tag has moved", pushed, err)
+	}
+	if got := names(t, reg.Host+"/app:1"); got == "" || got == must(a.Digest())(t).String() {
+		t.Fatalf("the tag names %q, want another manifest", got)
 	}
 }
 

@@ -33,7 +33,7 @@ type tag struct {
 	moved     bool
 	overtaken v1.Hash
 	err       error
-	unsure    bool // whether it moved in spite of err
+	unsure    bool // it may have moved in spite of err
 	done      chan struct{}
 }
 
@@ -118,11 +118,14 @@ func (g *tag) readBack(ctx context.Context, said v1.Hash) error {
 		}
 		return fmt.Errorf("%w: %s", errTagElsewhere, got)
 	})
-	others := said == g.want.digest && !g.unknown && got != g.before && got != (v1.Hash{})
-	if errors.Is(err, errTagElsewhere) && others {
+	if !errors.Is(err, errTagElsewhere) || got == g.before || got == (v1.Hash{}) {
+		return err
+	}
+	if said == g.want.digest && !g.unknown {
 		g.overtaken = got
 		return nil
 	}
+	g.unsure = true // it may be what the registry has made of ours
 	return err
 }
 
