@@ -22,11 +22,10 @@ type Pushed struct {
 }
 
 // Commit makes the artifact visible: its manifests by digest in every
-// repository, and only when they are all there, the tags; a lone tag is written at
-// once. A tag that names the
-// artifact already is left alone; every other is read again after it was
-// written. Blobs that Upload has not uploaded are uploaded first. The result is
-// in the order of the references.
+// repository, and only when they are all there, the tags. A lone tag is put without the
+// digest first. A tag that names the artifact already is left alone; every other is read
+// again after it was written. Blobs that Upload has not uploaded are uploaded first. The
+// result is in the order of the references.
 //
 // No tag has moved after an error, unless it is a *PartialError. When ctx ends,
 // Commit returns at once, or after 2 s if a tag was just being written.
