@@ -30,6 +30,10 @@ type blobUpload struct {
 	sent     func() // is called when the transport has all bytes; may be nil
 }
 
+// abandonTimeout bounds how long a push that is broken off waits for a registry to forget
+// uploads that were begun.
+const abandonTimeout = time.Second
+
 // begunFor is how long an upload that was begun may wait for its turn. It is begun anew
 // then: what that costs is nothing beside the wait, and no registry is known to forget
 // one sooner.
@@ -95,6 +99,7 @@ func (c *conn) putInTurn(ctx context.Context, location *url.URL, b *blobUpload) 
 		began := time.Now()
 		leave, err := b.lanes.send.turn(ctx)
 		if err != nil {
+			c.cancelUploadWithin(ctx, abandonTimeout, location)
 			return err
 		}
 		defer leave()

@@ -104,6 +104,23 @@ func TestUploadBegunLongAgo(t *testing.T) {
 	})
 }
 
+// A push that is broken off leaves no uploads that were begun for layers in the line.
+func TestUploadsInLineAreCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{RoundTripper: crowdedRegistry{newFarRegistry()}}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		if err := newPush(t, registry.Options{Transport: w, Jobs: 1}, "far.example/app:1").Upload(ctx, storedImage(t)); err == nil {
+			t.Error("the upload went on")
+		}
+		const uploads = " /v2/app/blobs/uploads/"
+		// The config is there by then, one layer is being sent, and two wait for it.
+		if diff := cmp.Diff([]int{4, 2}, w.count("POST"+uploads, "DELETE"+uploads)); diff != "" {
+			t.Errorf("uploads begun, and cancelled (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // wrongStatus has the far registry say of an upload it offers that something was created.
 type wrongStatus struct{ http.RoundTripper }
 
