@@ -117,7 +117,7 @@ func (s *solve) exportCaches(ctx context.Context) error {
 			}
 			refs = append(refs, ref)
 		}
-		return several(append(refs, s.proofs(ctx, c, t)...))
+		return several(append(refs, s.proofs(ctx, c, sess.ID(), t)...))
 	}, withoutWarnings(s.status.stream()))
 	if err != nil {
 		return fmt.Errorf("exporting cache: %w", err)

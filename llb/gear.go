@@ -31,10 +31,10 @@ type Gear struct {
 	// that it is none of the trial's. What it returns is given each connection
 	// that is made to the socket, and ends it when it returns.
 	Socket func(id string) func(context.Context, io.ReadWriter) error
-	// Witness is a command for a platform, of what this gear has: a step that runs it
-	// stands in caches for what the image has passed. Default, and if it is nil:
-	// caches that nobody but the daemon can write to do not know.
-	Witness func(p ocispecs.Platform) *Witness
+	// Witness is a command for a platform, from a session that has this gear: a step
+	// that runs it stands in caches for what the image has passed. Default, and if
+	// it is nil: caches that nobody but the daemon can write to do not know.
+	Witness func(session string, p ocispecs.Platform) *Witness
 }
 
 // attach has a session offer what attachables and gear do. A session takes only one

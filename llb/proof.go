@@ -51,7 +51,8 @@ func (t *Trial) proven(ctx context.Context, image digest.Digest, mark string) bo
 	if !slices.ContainsFunc(t.imports, func(e gateway.CacheOptionsEntry) bool { return slices.Contains(keyedTypes, e.Type) }) {
 		return false
 	}
-	w := t.witness.on(t.Platforms())
+	opts := t.Client.BuildOpts()
+	w := t.witness.on(opts.SessionID, t.Platforms())
 	if w == nil {
 		return false
 	}
@@ -64,20 +65,20 @@ func (t *Trial) proven(ctx context.Context, image digest.Digest, mark string) bo
 }
 
 // witnesses is Gear.Witness.
-type witnesses func(p ocispecs.Platform) *Witness
+type witnesses func(session string, p ocispecs.Platform) *Witness
 
 // on is the witness for the platform of the daemon, nil if there is none.
-func (f witnesses) on(of []ocispecs.Platform) *Witness {
+func (f witnesses) on(session string, of []ocispecs.Platform) *Witness {
 	if f == nil || len(of) == 0 {
 		return nil
 	}
-	return f(platforms.Normalize(of[0]))
+	return f(session, platforms.Normalize(of[0]))
 }
 
 // proofs are what is exported with caches for a later proven. What cannot be proven is
 // left out: the trial then runs again.
-func (s *solve) proofs(ctx context.Context, c gateway.Client, t *Trial) []gateway.Reference {
-	w := t.witness.on(t.Platforms())
+func (s *solve) proofs(ctx context.Context, c gateway.Client, session string, t *Trial) []gateway.Reference {
+	w := t.witness.on(session, t.Platforms())
 	if w == nil || !s.exportsProofs() {
 		return nil
 	}

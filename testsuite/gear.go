@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/containerd/containerd/v2/core/content"
+	bkllb "github.com/moby/buildkit/client/llb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite/helper"
@@ -30,7 +32,7 @@ func (s *Suite) gear() llb.Gear {
 // them in time. It joins them to what they are to reach.
 func (s *Suite) wrapper(t *llb.Trial, r *run) (llb.Wrapper, error) {
 	w := llb.Wrapper{
-		Program:    s.program,
+		Program:    func(p ocispecs.Platform) *bkllb.State { return s.program(t.Client.BuildOpts().SessionID, p) },
 		ProgramDir: protocol.BinDir, OutDir: protocol.OutDir,
 		Secret: r.secret(), SecretPath: protocol.ControlFile,
 	}

@@ -36,7 +36,7 @@ func (c *instance) container(ctx context.Context) (gateway.NewContainerRequest, 
 	if err != nil {
 		return req, fmt.Errorf("finding its image: %w", err)
 	}
-	program := c.stack.suite.program(p)
+	program := c.stack.suite.program(c.stack.trial.Client.BuildOpts().SessionID, p)
 	if program == nil {
 		return req, errNoHelper(p)
 	}

@@ -19,16 +19,14 @@ import (
 // helperStep is what the step is called that loads the helper.
 const helperStep = "[internal] load test helper"
 
-// program is the filesystem with the helper for a platform, nil if there is none. Any
-// session of the build may offer it: if one were named, the source would be another one
-// in each session, and what builds at the same time had in common would not be found in
-// the cache by the next ones.
-func (s *Suite) program(p ocispecs.Platform) *bkllb.State {
+// program is the filesystem with the helper for a platform, which a session offers, nil
+// if there is none.
+func (s *Suite) program(session string, p ocispecs.Platform) *bkllb.State {
 	image := s.shelf.image(p)
 	if image == nil {
 		return nil
 	}
-	st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore("", helper.StoreID),
+	st := bkllb.OCILayout(image.Reference(), bkllb.OCIStore(session, helper.StoreID),
 		bkllb.Platform(p), bkllb.WithCustomName(helperStep))
 	return &st
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // witness is the helper, alone, which is asked for something that never fails.
-func (s *Suite) witness(p ocispecs.Platform) *llb.Witness {
-	st := s.program(p)
+func (s *Suite) witness(session string, p ocispecs.Platform) *llb.Witness {
+	st := s.program(session, p)
 	args, err := protocol.Args(protocol.ModePorts, protocol.Ports{})
 	if st == nil || err != nil {
 		return nil
