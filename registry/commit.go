@@ -155,8 +155,9 @@ func (p *Push) writeManifests(ctx context.Context, d *dest, t *tree) error {
 }
 
 // lone tells whether there is but one tag in all. Putting the manifest there first by
-// its digest would cost a round trip, and make sure of nothing: the registry takes both
-// or neither.
+// its digest would cost a round trip, and nothing can be half moved without it: the
+// registry takes both or neither. One that makes another manifest of what it is given is
+// found out when the tag is read back, which is then too late to keep it from moving.
 func (p *Push) lone() bool {
 	_, ok := p.refs[0].(name.Tag)
 	return ok && len(p.refs) == 1 && !p.verify

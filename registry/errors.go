@@ -103,7 +103,7 @@ func (c *conn) errorf(err error, format string, args ...any) error {
 		Err:        err,
 	}
 	e.Kind, e.Status = classify(err)
-	if e.Storage = storage(err, e.Registry); e.Storage != "" && e.Kind == KindDenied {
+	if e.Storage = storage(err); e.Storage != "" && e.Kind == KindDenied {
 		e.Kind = KindStorage // the registry has let us in
 	}
 	return e
@@ -111,13 +111,13 @@ func (c *conn) errorf(err error, format string, args ...any) error {
 
 // storage is the host that answered where a registry has blobs sent to and read from
 // another place; "" for the registry itself, and for its token server.
-func storage(err error, registry string) string {
+func storage(err error) string {
 	var answer *transport.Error
 	if !errors.As(err, &answer) || answer.Request == nil {
 		return ""
 	}
 	r := answer.Request
-	own := r.URL.Host == registry && strings.HasPrefix(r.URL.Path, "/v2/")
+	own := strings.HasPrefix(r.URL.Path, "/v2/") // on whichever of its hosts
 	if redirected := r.Response != nil; own || r.Method != http.MethodPut && !redirected {
 		return ""
 	}
