@@ -44,11 +44,11 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	if err := p.complete(ctx, t); err != nil {
 		return nil, err
 	}
+	p.witnesses(tags, t)
 	if err := p.prepare(ctx, tags, t); err != nil {
 		return nil, err
 	}
 	for _, tag := range tags {
-		tag.done = make(chan struct{})
 		go func() {
 			defer close(tag.done)
 			tag.write(ctx)
@@ -121,7 +121,7 @@ func (p *Push) prepare(ctx context.Context, tags []*tag, t *tree) error {
 		return each(gctx, p.dests, func(ctx context.Context, d *dest) error { return p.writeManifests(ctx, d, t) })
 	})
 	g.Go(func() error {
-		unknown := slices.DeleteFunc(slices.Clone(tags), func(g *tag) bool { return g.known })
+		unknown := slices.DeleteFunc(slices.Clone(tags), func(g *tag) bool { return g.known || g.witness != nil })
 		return each(gctx, unknown, func(ctx context.Context, g *tag) error { return g.read(ctx) })
 	})
 	if err := g.Wait(); err != nil {

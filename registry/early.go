@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,13 +22,23 @@ type earlyLook struct {
 	err  error
 }
 
-// lookEarly begins to look at the tags. A failure is not told: whoever needs the answer
-// asks again.
+// lookEarly begins to look at the first tag, and at the others when it is called for: where
+// the image is new there is no need to. A failure is not told: whoever needs the answer asks
+// again.
 func (p *Push) lookEarly(ctx context.Context, d *dest) {
-	for _, ref := range p.refs {
-		if _, ok := ref.(name.Tag); !ok || ref.Context().Name() != d.repo.Name() {
-			continue
-		}
+	tags := slices.DeleteFunc(slices.Clone(p.refs), func(ref name.Reference) bool {
+		_, ok := ref.(name.Tag)
+		return !ok || ref.Context().Name() != d.repo.Name()
+	})
+	if len(tags) == 0 {
+		return
+	}
+	d.lookAt(ctx, tags[:1])
+	d.rest = func() { d.lookAt(ctx, tags[1:]) }
+}
+
+func (d *dest) lookAt(ctx context.Context, tags []name.Reference) {
+	for _, ref := range tags {
 		e := &earlyLook{at: time.Now(), done: make(chan struct{})}
 		d.early[ref.Name()] = e
 		go func() {

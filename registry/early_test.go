@@ -95,7 +95,7 @@ func TestTagsAreSeenEarly(t *testing.T) {
 		p := connected(t, opt, "far.example/app:1", "far.example/app:2")
 		upload(t, p, img)
 		commit(t, p, img)
-		w.count()
+		asked(t, w, "the first push", 2+2, 5, 5) // one tag, the image; both tags in the end
 		p = connected(t, opt, "far.example/app:1", "far.example/app:2")
 		upload(t, p, img)
 		for _, pushed := range commit(t, p, img) {

@@ -62,7 +62,9 @@ type dest struct {
 	repo  name.Repository
 	conn  *conn
 	early map[string]*earlyLook // at its tags
+	rest  func()                // has tags be looked at that were not in Connect; nil for none
 	there map[v1.Hash]bool      // whether the manifest is there, if that was asked
+	fresh map[v1.Hash]bool      // the manifest was not there when that was asked
 	ready map[v1.Hash]bool      // and if it is not, all it refers to
 	blobs map[v1.Hash]bool      // the blob is there
 	seen  map[v1.Hash]bool      // whether a blob is there, as of the probe; not all are asked for
@@ -98,7 +100,7 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 			repos[repo.Name()] = true
 			p.dests = append(p.dests, &dest{
 				repo: repo, early: map[string]*earlyLook{},
-				there: map[v1.Hash]bool{}, ready: map[v1.Hash]bool{}, blobs: map[v1.Hash]bool{},
+				there: map[v1.Hash]bool{}, fresh: map[v1.Hash]bool{}, ready: map[v1.Hash]bool{}, blobs: map[v1.Hash]bool{},
 			})
 		}
 	}
@@ -109,8 +111,9 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 // is the beginning of Upload. A caller that has an image to build first can do
 // that meanwhile, and learn early of a registry that is down or gives no token.
 //
-// It returns while the registries are asked what the tags name, which says of an image
-// that has not changed that it is there. Those requests end with ctx.
+// It returns while the registries are asked what the first tag of every repository names,
+// which says of an image that has not changed that it is there. The other tags are
+// asked for when that is known to be so. Those requests end with ctx.
 func (p *Push) Connect(ctx context.Context) error {
 	return each(ctx, p.dests, func(connecting context.Context, d *dest) error {
 		had := d.conn != nil
@@ -206,16 +209,39 @@ func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 	}
 	switch d.tagged(t.root) {
 	case tagsNameIt:
-		d.there[digest] = true
+		d.found(digest)
 		return nil
 	case tagsNameOthers:
 		defer d.lookForBlobs(ctx, t, 2*p.jobs)()
 	}
-	return p.network.retry.do(ctx, func(ctx context.Context) error {
-		got, err := d.conn.head(ctx, d.repo.Digest(digest.String()))
-		d.there[digest] = err == nil && got == digest
+	var got v1.Hash
+	err := p.network.retry.do(ctx, func(ctx context.Context) (err error) {
+		got, err = d.conn.head(ctx, d.repo.Digest(digest.String()))
 		return err
 	})
+	switch {
+	case err != nil:
+		return err
+	case got == digest:
+		d.found(digest)
+	default:
+		d.there[digest], d.fresh[digest] = false, true
+	}
+	return nil
+}
+
+// found notes that the manifest is there: other tags may name it, too.
+func (d *dest) found(digest v1.Hash) {
+	d.there[digest] = true
+	if d.rest != nil {
+		d.rest()
+		d.rest = nil
+	}
+}
+
+// isNewTo tells that the repository was found not to have all of the artifact.
+func (d *dest) isNewTo(t *tree) bool {
+	return slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.fresh[m.digest] })
 }
 
 // lacks tells whether the manifest was asked for and is not there.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -112,6 +114,79 @@ func TestTagThatAnotherPushMovesOn(t *testing.T) {
 			t.Errorf("pushed = %+v, want a tag that moved, and was moved on to %s", pushed[0], want)
 		}
 	})
+}
+
+// A tag that was not looked at before, since the image was new to the repository, has been
+// moved on by another push only if the registry is known to move tags at all.
+func TestSecondTagIsReadBack(t *testing.T) {
+	other, now := loaded(t), loaded(t)
+	took := saying(http.StatusCreated, must(now.Digest())(t).String())
+	for _, tc := range []struct {
+		name    string
+		swallow []string // tags that the registry only says it has moved
+		named   bool     // they name another image
+		want    string   // in the error
+	}{
+		{"a registry that moves no tag", []string{"1", "2"}, true, "the tag names another"},
+		{"a registry that makes no tag", []string{"1", "2"}, false, "the tag names another: none"},
+		{"a registry that does not make the second", []string{"2"}, false, "the tag names another: none"},
+		{"a second tag that another push moves on", []string{"2"}, true, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var lying atomic.Bool
+			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					if lying.Load() && req.Method == http.MethodPut && slices.Contains(tc.swallow, strings.TrimPrefix(req.URL.Path, "/v2/app/manifests/")) {
+						took(w, req)
+						return
+					}
+					next.ServeHTTP(w, req)
+				})
+			}})
+			tags := []string{reg.Host + "/app:1", reg.Host + "/app:2"}
+			if tc.named {
+				push(t, other, registry.Options{}, tags...)
+			}
+			lying.Store(true)
+			p := newPush(t, registry.Options{}, tags...).WithBackoff(time.Millisecond)
+			if err := p.Connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			pushed, err := p.Commit(t.Context(), now)
+			if tc.want != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("Commit = %v, %v, want an error with %q", pushed, err, tc.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("Commit: %v", err)
+			}
+			if want := must(other.Digest())(t); !pushed[1].Moved || pushed[1].Overtaken != want || pushed[0].Overtaken.Hex != "" {
+				t.Errorf("pushed = %+v, want the second tag moved on to %s", pushed, want)
+			}
+		})
+	}
+}
+
+// Tags that may be written once only, and the same image from two runs at a time: the
+// later one is refused, and has what it wants.
+func TestTagThatATwinMoved(t *testing.T) {
+	a := loaded(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method != http.MethodPut || !strings.HasSuffix(req.URL.Path, "/manifests/2") {
+				next.ServeHTTP(w, req)
+				return
+			}
+			next.ServeHTTP(httptest.NewRecorder(), req) // the twin's
+			answering(http.StatusBadRequest, `{"errors":[{"code":"TAG_INVALID","message":"the tag is immutable"}]}`)(w, req)
+		})
+	}})
+	pushed := push(t, a, registry.Options{}, reg.Host+"/app:1", reg.Host+"/app:2")
+	if len(pushed) != 2 || !pushed[0].Moved || pushed[1].Moved {
+		t.Errorf("pushed = %+v, want both, and only the first moved", pushed)
+	}
 }
 
 // What a registry says of what it took and has must hold, or no tag moves.

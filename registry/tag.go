@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// confirmTimeout bounds how long it may take to learn whether a tag moved
-	// after the push was cancelled.
+	// confirmTimeout bounds how long it may take to learn what a tag names that could
+	// not be written, or that the push was cancelled at.
 	confirmTimeout = 2 * time.Second
 
 	// readBackAttempts are for a registry whose caches are a moment behind.
@@ -30,6 +30,7 @@ type tag struct {
 	known     bool    // before was read
 	before    v1.Hash // what it named; zero for nothing
 	unknown   bool    // the registry does not tell before
+	witness   *tag    // of the same repository, and read before in place of this one; or nil
 	moved     bool
 	overtaken v1.Hash
 	err       error
@@ -45,9 +46,27 @@ func (p *Push) tags(t *tree) []*tag {
 	}
 	var tags []*tag
 	for _, ref := range p.refs {
-		tags = append(tags, &tag{push: p, ref: ref, dest: dests[ref.Context().Name()], want: t.root})
+		tags = append(tags, &tag{
+			push: p, ref: ref, dest: dests[ref.Context().Name()], want: t.root, done: make(chan struct{}),
+		})
 	}
 	return tags
+}
+
+// witnesses spares tags a look before they are written: the first tag of a repository
+// stands for the others if the image is new there, which none of them can name then.
+func (p *Push) witnesses(tags []*tag, t *tree) {
+	first := map[*dest]*tag{}
+	for _, g := range tags {
+		if _, ok := g.ref.(name.Tag); !ok {
+			continue
+		}
+		if w := first[g.dest]; w == nil {
+			first[g.dest] = g
+		} else if !g.known && g.dest.isNewTo(t) {
+			g.witness = w
+		}
+	}
 }
 
 func (g *tag) read(ctx context.Context) error {
@@ -80,6 +99,7 @@ func (g *tag) write(ctx context.Context) {
 		said, err = g.dest.conn.put(ctx, g.ref, g.want)
 		return err
 	})
+	refused := answered(err)
 	if err == nil {
 		err = g.readBack(ctx, said)
 	}
@@ -88,16 +108,17 @@ func (g *tag) write(ctx context.Context) {
 		return
 	}
 	g.err = g.dest.conn.errorf(err, "tagging %s", g.ref)
-	if answered(err) {
+	if answered(err) && !refused {
 		return
 	}
-	// The connection broke, or the push was cancelled, after the manifest was
-	// on its way.
-	switch moved, err := g.confirm(ctx); {
-	case err != nil:
+	// Either the connection broke, or the push was cancelled, after the manifest was on its
+	// way. Or the tag may be written once only, which another push of the same image
+	// has done.
+	switch named, err := g.confirm(ctx); {
+	case err == nil && named:
+		g.moved, g.err = !refused, nil
+	case err != nil && !refused:
 		g.err, g.unsure = fmt.Errorf("%w (whether the tag moved is unknown)", g.err), true
-	case moved:
-		g.moved, g.err = true, nil
 	}
 }
 
@@ -121,12 +142,23 @@ func (g *tag) readBack(ctx context.Context, said v1.Hash) error {
 	if !errors.Is(err, errTagElsewhere) || got == g.before || got == (v1.Hash{}) {
 		return err
 	}
-	if said == g.want.digest && !g.unknown {
+	if said == g.want.digest && !g.unknown && g.witnessed() {
 		g.overtaken = got
 		return nil
 	}
 	g.unsure = true // it may be what the registry has made of ours
 	return err
+}
+
+// witnessed tells whether the registry is known to move tags when it says so. One that was
+// not read before may still name what it named; that another of the same repository did
+// move speaks against it.
+func (g *tag) witnessed() bool {
+	if g.witness == nil {
+		return true
+	}
+	<-g.witness.done
+	return g.witness.moved && !g.witness.unknown
 }
 
 // answered tells whether the registry refused, or said something wrong. A 5xx is no
@@ -139,7 +171,7 @@ func answered(err error) bool {
 	return errors.Is(err, errTagElsewhere)
 }
 
-// confirm looks whether the tag moved.
+// confirm looks whether the tag names what it should.
 func (g *tag) confirm(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
 	defer cancel()
