@@ -62,10 +62,10 @@ func (s *contentStream) begin(deadline time.Time) error {
 	return s.conn.SetDeadline(time.Time{})
 }
 
-// Read gives as much as is there, not only what is in one frame: the caller
-// makes one write of it.
+// Read waits until p is full, as a file would, unless the blob ends before: the caller makes
+// one write of it.
 func (s *contentStream) Read(p []byte) (n int, err error) {
-	for n < len(p) && (n == 0 || s.in.Buffered() > 0) {
+	for n < len(p) {
 		if err := s.fill(); err != nil {
 			if n > 0 {
 				return n, nil

@@ -2,6 +2,7 @@ package buildkitd
 
 import (
 	"context"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -10,7 +11,8 @@ import (
 
 // ContentDirs are the content stores on this machine that may be the daemon's:
 // the private one's, or, if it is reached by a socket, those that it has open, else
-// those at the default places. It may be empty, and what it names may be unreadable.
+// those at the default places, where a pod can mount a sidecar's. It may be empty, and what
+// it names may be unreadable.
 func (b *Builder) ContentDirs(ctx context.Context) []string {
 	var roots []string
 	switch {
@@ -20,7 +22,11 @@ func (b *Builder) ContentDirs(ctx context.Context) []string {
 		if dirs := openContent(ctx, b.Dial); len(dirs) > 0 {
 			return dirs
 		}
-		roots = []string{appdefaults.Root, appdefaults.UserRoot()}
+		roots = defaultRoots()
+	case strings.HasPrefix(b.Addr, "tcp://"):
+		if u, err := url.Parse(b.Addr); err == nil && isLoopback(u.Hostname()) {
+			roots = defaultRoots()
+		}
 	}
 	var dirs []string
 	for _, root := range roots {
@@ -32,3 +38,5 @@ func (b *Builder) ContentDirs(ctx context.Context) []string {
 	}
 	return dirs
 }
+
+func defaultRoots() []string { return []string{appdefaults.Root, appdefaults.UserRoot()} }

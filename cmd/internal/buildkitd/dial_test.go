@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -42,6 +44,37 @@ func TestContentIsFoundWhereTheDaemonHasIt(t *testing.T) {
 			t.Fatalf("%s: opening a layer in %v: %v", b.Addr, b.ContentDirs(t.Context()), err)
 		}
 		r.Close()
+	}
+}
+
+// A sidecar's process cannot be seen, nor is it at the other end of a socket's file. Where its
+// directory is mounted at a default place, its content is read there.
+func TestContentOfASidecarIsFound(t *testing.T) {
+	p := newPlace(t)
+	opt := p.options()
+	opt.Addr = testenv.SharedDaemon(t, testenv.Root).Addr
+	b := p.connect(t, opt)
+	layer := buildLayer(t, b.Client)
+	dirs := b.ContentDirs(t.Context())
+	if len(dirs) == 0 {
+		t.Fatal("no content is found")
+	}
+	data := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", data)
+	if err := os.Symlink(filepath.Join(dirs[0], "../.."), filepath.Join(data, "buildkit")); err != nil {
+		t.Fatal(err)
+	}
+	for addr, found := range map[string]bool{
+		"tcp://127.0.0.1:1234": true, "tcp://localhost:1234": true, "tcp://[::1]:1234": true,
+		"tcp://builder.example:1234": false, "tcp://192.0.2.1:1234": false,
+	} {
+		r, err := registry.ContentDirs((&Builder{Addr: addr}).ContentDirs(t.Context()), noStore{}).Open(t.Context(), layer)
+		if err == nil {
+			r.Close()
+		}
+		if (err == nil) != found {
+			t.Errorf("%s: opening a layer: %v, want found %v", addr, err, found)
+		}
 	}
 }
 
