@@ -54,12 +54,25 @@ func (k *Keyless) Sign(ctx context.Context, statement []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	b, err := k.sign(ctx, c, statement)
+	for n := 1; n < attempts && takenAlready(err); n++ {
+		// Another signature of the same makes another entry, and nobody has to be asked
+		// for the one that is there.
+		b, err = k.sign(ctx, c, statement)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(b)
+}
+
+func (k *Keyless) sign(ctx context.Context, c *credential, statement []byte) (*bundle, error) {
 	sum := sha256.Sum256(dsse.PAE(payloadType, statement))
 	sig, err := c.key.Sign(rand.Reader, sum[:], crypto.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
-	b := bundle{
+	b := &bundle{
 		MediaType: MediaType, Material: material{Certificate: &rawCertificate{c.leaf.Raw}},
 		Envelope: envelope{statement, payloadType, []signature{{sig}}},
 	}
@@ -77,7 +90,7 @@ func (k *Keyless) Sign(ctx context.Context, statement []byte) ([]byte, error) {
 		}
 		b.Material.Log = []logEntry{*entry}
 	}
-	return json.Marshal(b)
+	return b, nil
 }
 
 // Signed tells whether a bundle is the same identity's word for the statement, by a

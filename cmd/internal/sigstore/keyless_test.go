@@ -3,7 +3,13 @@ package sigstore_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/seatrial/seatrial/cmd/internal/sigstore"
@@ -114,6 +120,52 @@ func TestKeylessRefuses(t *testing.T) {
 		tc.forge(b, sign(tc.services))
 		if _, err := verifier.Verify(must(json.Marshal(b))(t)); err == nil {
 			t.Errorf("%s: the bundle is believed", name)
+		}
+	}
+}
+
+// forgetfulLog takes entries like the one at target, but its first answer is lost, and what
+// it has already it does not take again.
+func forgetfulLog(t *testing.T, target string) string {
+	t.Helper()
+	proxy := httputil.NewSingleHostReverseProxy(must(url.Parse(target))(t))
+	var mu sync.Mutex
+	has := map[string]bool{}
+	log := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		mu.Lock()
+		first, again := len(has) == 0, has[string(body)]
+		has[string(body)] = true
+		mu.Unlock()
+		if again {
+			w.WriteHeader(http.StatusConflict)
+			_, _ = io.WriteString(w, `{"code":409,"message":"an equivalent entry already exists in the transparency log"}`)
+			return
+		}
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		if first {
+			proxy.ServeHTTP(httptest.NewRecorder(), req)
+			panic(http.ErrAbortHandler)
+		}
+		proxy.ServeHTTP(w, req)
+	}))
+	t.Cleanup(log.Close)
+	return log.URL
+}
+
+// An entry that the log has taken, but has not said so, is not taken a second time.
+func TestLostAnswerOfLog(t *testing.T) {
+	fake := testenv.StartSigstore(t)
+	verifier := must(sigstore.NewIdentityVerifier(fake.Identity, fake.Issuer, fake.TrustedRoot))(t)
+	for version, log := range map[uint32]string{1: fake.URL, 2: fake.RekorV2} {
+		services := sigstore.Services{Fulcio: fake.URL, TSA: fake.TSA, Rekor: forgetfulLog(t, log), RekorVersion: version}
+		bundle, err := sigstore.NewKeyless(services, sigstore.Identity{Token: fake.IDToken()}).Sign(t.Context(), statement)
+		if err != nil {
+			t.Errorf("version %d: Sign: %v", version, err)
+			continue
+		}
+		if _, err := verifier.Verify(bundle); err != nil {
+			t.Errorf("version %d: Verify: %v", version, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
@@ -42,6 +43,14 @@ type bundleProof struct {
 	Checkpoint struct {
 		Envelope string `json:"envelope"`
 	} `json:"checkpoint"`
+}
+
+// takenAlready tells that a log has an entry like this one. Its answer to the first try may
+// have been lost; those of the first version say so now and then of an entry that they were
+// given once (sigstore/sigstore-go#647).
+func takenAlready(err error) bool {
+	var r *refusal
+	return errors.As(err, &r) && r.status == http.StatusConflict
 }
 
 // logged puts a signed envelope into a log.

@@ -155,10 +155,18 @@ func callOnce(ctx context.Context, method, address, contentType string, body []b
 	if resp.StatusCode/100 != 2 {
 		again = resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests
 		text := strings.TrimSpace(string(answer[:min(len(answer), shownAnswer)]))
-		return nil, again, fmt.Errorf("%s answered %s: %s", req.URL.Host, resp.Status, text)
+		return nil, again, &refusal{resp.StatusCode, fmt.Sprintf("%s answered %s: %s", req.URL.Host, resp.Status, text)}
 	}
 	return answer, false, nil
 }
+
+// refusal is an answer that is not what was asked for.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
 
 // bare is an error without the URL, whose query may be nobody's business.
 func bare(err error) error {
