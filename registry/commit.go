@@ -70,7 +70,7 @@ func (p *Push) complete(ctx context.Context, t *tree) error {
 	var all []ready
 	for _, d := range p.dests {
 		for _, m := range slices.Concat(t.below...) {
-			if d.ready[m.digest] && !d.there[m.digest] {
+			if d.ready[m.digest] && !d.has(m.digest) {
 				all = append(all, ready{d, m})
 			}
 		}
@@ -84,7 +84,7 @@ func (p *Push) complete(ctx context.Context, t *tree) error {
 		return err
 	}
 	for _, r := range all {
-		r.in.there[r.m.digest] = true
+		r.in.manifests[r.m.digest] = brought
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (p *Push) complete(ctx context.Context, t *tree) error {
 func (p *Push) recognize(ctx context.Context, tags []*tag, t *tree) error {
 	there := map[string]*dest{}
 	for _, d := range p.dests {
-		if slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.there[m.digest] }) {
+		if slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.has(m.digest) }) {
 			there[d.repo.Name()] = d
 		}
 	}
@@ -106,7 +106,7 @@ func (p *Push) recognize(ctx context.Context, tags []*tag, t *tree) error {
 	for _, g := range some {
 		g.known = true
 		if _, ok := g.ref.(name.Tag); ok && g.before == t.root.digest {
-			there[g.ref.Context().Name()].there[t.root.digest] = true
+			there[g.ref.Context().Name()].manifests[t.root.digest] = found
 		}
 	}
 	return nil
@@ -135,7 +135,7 @@ func (p *Push) prepare(ctx context.Context, tags []*tag, t *tree) error {
 
 // writeManifests puts the manifests into a repository by their digests.
 func (p *Push) writeManifests(ctx context.Context, d *dest, t *tree) error {
-	if d.there[t.root.digest] {
+	if d.has(t.root.digest) {
 		return nil
 	}
 	for _, level := range t.below {
@@ -150,7 +150,7 @@ func (p *Push) writeManifests(ctx context.Context, d *dest, t *tree) error {
 	if err := p.writeManifest(ctx, d, t.root); err != nil {
 		return err
 	}
-	d.there[t.root.digest] = true
+	d.manifests[t.root.digest] = brought
 	return nil
 }
 
@@ -164,7 +164,7 @@ func (p *Push) lone() bool {
 }
 
 func (p *Push) writeManifest(ctx context.Context, d *dest, m *manifest) error {
-	if d.there[m.digest] {
+	if d.has(m.digest) {
 		return nil
 	}
 	return p.putManifest(ctx, d, m)

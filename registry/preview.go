@@ -95,8 +95,8 @@ func (v *previewer) group(ctx context.Context, group []*dest) error {
 	}
 	var full, empty []*dest
 	for _, d := range group {
-		v.repository(d).Complete = d.there[digest]
-		if d.there[digest] {
+		v.repository(d).Complete = d.has(digest)
+		if d.has(digest) {
 			full = append(full, d)
 		} else {
 			empty = append(empty, d)

@@ -63,13 +63,23 @@ type dest struct {
 	conn  *conn
 	early map[string]*earlyLook // at its tags
 	rest  func()                // has tags be looked at that were not in Connect; nil for none
-	there map[v1.Hash]bool      // whether the manifest is there, if that was asked
-	fresh map[v1.Hash]bool      // the manifest was not there when that was asked
-	ready map[v1.Hash]bool      // and if it is not, all it refers to
-	blobs map[v1.Hash]bool      // the blob is there
-	seen  map[v1.Hash]bool      // whether a blob is there, as of the probe; not all are asked for
 	begun *begun                // uploads for blobs to come; nil: none
+
+	manifests map[v1.Hash]presence
+	ready     map[v1.Hash]bool // all that the manifest refers to is there
+	blobs     map[v1.Hash]bool // the blob is there
+	seen      map[v1.Hash]bool // whether a blob is there, as of the probe; not all are asked for
 }
+
+// presence is what is known of a manifest in a repository.
+type presence int
+
+const (
+	notAsked presence = iota
+	lacking
+	brought // by us
+	found
+)
 
 // NewPush prepares a push to the references, without any I/O. One that is given
 // twice counts once; none at all is an error.
@@ -100,7 +110,7 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 			repos[repo.Name()] = true
 			p.dests = append(p.dests, &dest{
 				repo: repo, early: map[string]*earlyLook{},
-				there: map[v1.Hash]bool{}, fresh: map[v1.Hash]bool{}, ready: map[v1.Hash]bool{}, blobs: map[v1.Hash]bool{},
+				manifests: map[v1.Hash]presence{}, ready: map[v1.Hash]bool{}, blobs: map[v1.Hash]bool{},
 			})
 		}
 	}
@@ -198,13 +208,13 @@ func (p *Push) byRegistry() [][]*dest {
 func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 	digest := t.root.digest
 	d.seen = nil
-	if d.there[digest] || d.ready[digest] {
+	if d.has(digest) || d.ready[digest] {
 		return nil
 	}
 	if err := p.connect(ctx, d); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.lacks(m.digest) }) {
+	if slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.manifests[m.digest] == lacking }) {
 		return nil
 	}
 	switch d.tagged(t.root) {
@@ -225,29 +235,30 @@ func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 	case got == digest:
 		d.found(digest)
 	default:
-		d.there[digest], d.fresh[digest] = false, true
+		d.manifests[digest] = lacking
 	}
 	return nil
 }
 
 // found notes that the manifest is there: other tags may name it, too.
 func (d *dest) found(digest v1.Hash) {
-	d.there[digest] = true
+	d.manifests[digest] = found
 	if d.rest != nil {
 		d.rest()
 		d.rest = nil
 	}
 }
 
-// isNewTo tells that the repository was found not to have all of the artifact.
-func (d *dest) isNewTo(t *tree) bool {
-	return slices.ContainsFunc(t.manifests(), func(m *manifest) bool { return d.fresh[m.digest] })
+// has tells whether the manifest is known to be there.
+func (d *dest) has(digest v1.Hash) bool {
+	return d.manifests[digest] == brought || d.manifests[digest] == found
 }
 
-// lacks tells whether the manifest was asked for and is not there.
-func (d *dest) lacks(digest v1.Hash) bool {
-	there, asked := d.there[digest]
-	return asked && !there
+// isNewTo tells whether the repository was without the artifact: it lacked a part of it.
+func (d *dest) isNewTo(t *tree) bool {
+	return !d.has(t.root.digest) && slices.ContainsFunc(t.manifests(), func(m *manifest) bool {
+		return d.manifests[m.digest] == lacking || d.manifests[m.digest] == brought
+	})
 }
 
 // each runs f for all items at the same time.

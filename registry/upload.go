@@ -21,7 +21,7 @@ func (p *Push) uploadGroup(ctx context.Context, group []*dest, t *tree) error {
 	}
 	var full, empty []*dest
 	for _, d := range group {
-		if d.there[digest] && !p.verify || d.ready[digest] {
+		if d.has(digest) && !p.verify || d.ready[digest] {
 			full = append(full, d)
 		} else {
 			empty = append(empty, d)
