@@ -171,3 +171,11 @@ func (c *resolvingClient) ResolveImageConfig(ctx context.Context, ref string, op
 	})
 	return r.ref, r.digest, r.config, err
 }
+
+// ResolveSourceMetadata is how the generator of an SBOM is looked for.
+func (c *resolvingClient) ResolveSourceMetadata(ctx context.Context, op *pb.SourceOp, opt sourceresolver.Opt) (*sourceresolver.MetaResponse, error) {
+	if ref, ok := strings.CutPrefix(op.GetIdentifier(), "docker-image://"); ok {
+		c.bases.announce(ref)
+	}
+	return c.Client.ResolveSourceMetadata(ctx, op, opt)
+}

@@ -116,7 +116,7 @@ func TestWrongCertificates(t *testing.T) {
 		"no key":         {map[string]string{"client.cert": pem}, "client.cert: its key, client.key, is not beside it"},
 		"no cert":        {map[string]string{"client.key": private}, "client.key: its certificate, client.cert, is not beside it"},
 		"mismatch":       {map[string]string{"client.cert": pem, "client.key": read(t, otherKey)}, "client.key: tls: private key does not match public key"},
-		"no TOML":        {map[string]string{"hosts.toml": "server ="}, "hosts.toml: toml"},
+		"no TOML":        {map[string]string{"hosts.toml": "ca = []\nserver ="}, "hosts.toml:2:"},
 		"wrong type":     {map[string]string{"hosts.toml": "ca = 1"}, "hosts.toml: ca: a path or a list of paths is expected"},
 		"not a pair":     {map[string]string{"hosts.toml": `client = [["a"]]`}, "hosts.toml: client: a certificate and its key are expected"},
 		"absent":         {map[string]string{"hosts.toml": `ca = "gone.pem"`}, "gone.pem: no such file"},

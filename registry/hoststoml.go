@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -35,6 +36,11 @@ func (h *Hosts) readHostsFile(host, file string) (*certs, error) {
 	}
 	var doc hostsDocument
 	if err := toml.Unmarshal(content, &doc); err != nil {
+		var at *toml.DecodeError
+		if errors.As(err, &at) {
+			line, _ := at.Position()
+			file = fmt.Sprintf("%s:%d", file, line)
+		}
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	entry, plain := doc.of(host)

@@ -52,7 +52,6 @@ func (p *plan) registries(c *cli.Context) error {
 	for _, l := range slices.Concat(both, pull) {
 		maskPassword(p.access.pulling.masked, l.Password)
 	}
-	p.build.Redact = redactBoth(p.build.Redact, p.access.pulling.masked.redact)
 	if p.debug {
 		p.access.pushing = tellingKeychain{push, c.App.ErrWriter}
 	}
@@ -132,10 +131,20 @@ func (a *access) pushOptions() registry.Options {
 	return registry.Options{Keychain: a.pushing, Transport: a.hosts}
 }
 
-// redactBoth is both functions in turn; the first may be nil.
-func redactBoth(first, second func([]byte) []byte) func([]byte) []byte {
-	if first == nil {
-		return second
+// redaction masks secrets, and the passwords of registries, in all that is shown and
+// brought back. It is the last step: Compose files have secrets, too.
+func (p *plan) redaction(*cli.Context) error {
+	p.build.Redact = p.access.pulling.masked.redact
+	all := p.build.Redact
+	if p.secrets != nil {
+		p.build.Redact, all = redactBoth(p.secrets.redact, all), redactBoth(p.secrets.redactAny, all)
 	}
+	if p.suite != nil {
+		p.suite.Redact = all
+	}
+	return nil
+}
+
+func redactBoth(first, second func([]byte) []byte) func([]byte) []byte {
 	return func(data []byte) []byte { return second(first(data)) }
 }

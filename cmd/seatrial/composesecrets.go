@@ -31,11 +31,9 @@ func (p *plan) secretStore() *secretStore {
 	if p.secrets == nil {
 		p.secrets = &secretStore{}
 		p.build.Attachables = append(p.build.Attachables, p.secrets)
-		p.build.Redact = p.secrets.redact
 	}
 	if p.secrets.own == nil {
 		p.secrets.own = map[string][]byte{}
 	}
-	p.suite.Redact = p.secrets.redactAny
 	return p.secrets
 }

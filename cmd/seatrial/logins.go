@@ -33,7 +33,7 @@ func (p *plan) logins(c *cli.Context, hosts []string) (both, pull credentials.Lo
 		return nil, nil, err
 	}
 	// What is on the command line comes first: of equal scopes, the first counts.
-	if user, password := os.Getenv("USERNAME"), os.Getenv("PASSWORD"); user != "" && password != "" {
+	if user, password := os.Getenv("USERNAME"), withoutLineEnd(os.Getenv("PASSWORD")); user != "" && password != "" {
 		for _, host := range hosts {
 			both = append(both, credentials.Login{Scope: host, User: user, Password: password, Source: "USERNAME and PASSWORD"})
 		}
@@ -44,6 +44,9 @@ func (p *plan) logins(c *cli.Context, hosts []string) (both, pull credentials.Lo
 func (p *plan) passwordFromStdin(c *cli.Context) (string, error) {
 	if p.build.Context == stdin || p.build.Dockerfile == stdin {
 		return "", usagef("--registry-password-file FILE takes it from a file", "--registry-password-stdin: context or Dockerfile are on standard input already")
+	}
+	if p.saved != nil && p.saved.path == stdinPath {
+		return "", usagef("--registry-password-file FILE takes it from a file", "--registry-password-stdin: the image is on standard input already")
 	}
 	if n := len(c.StringSlice("registry-user")); n != 1 {
 		return "", usagef("say --registry-user once, and give others --registry-password-file HOST=FILE", "--registry-password-stdin has the password of one --registry-user, not of %d", n)
@@ -57,12 +60,15 @@ func (p *plan) passwordFromStdin(c *cli.Context) (string, error) {
 
 // password is the content without the end of its line.
 func password(flag, where string, content []byte) (string, error) {
-	line := strings.TrimRight(string(content), "\r\n")
+	line := withoutLineEnd(string(content))
 	if line == "" || bytes.ContainsAny(content[:len(line)], "\r\n\x00") {
 		return "", usagef("it is one line, as printf %s \"$TOKEN\" writes it", "%s: there is no password in %s", flag, where)
 	}
 	return line, nil
 }
+
+// withoutLineEnd is what a file or a pipeline's secret holds, which often end as lines do.
+func withoutLineEnd(s string) string { return strings.TrimRight(s, "\r\n") }
 
 // loginFlags is a flag with users and what goes with it.
 type loginFlags struct{ flag, files, variable, given string }
@@ -90,7 +96,7 @@ func (f loginFlags) read(c *cli.Context, hosts []string) (credentials.Logins, er
 		return nil, err
 	}
 	for i := range logins {
-		if fromEnv := os.Getenv(f.variable); logins[i].Password == "" && len(logins) == 1 {
+		if fromEnv := withoutLineEnd(os.Getenv(f.variable)); logins[i].Password == "" && len(logins) == 1 {
 			logins[i].Password = fromEnv
 		}
 		if logins[i].Password == "" {
@@ -112,7 +118,7 @@ func (f loginFlags) remedy(scope string) string {
 func (f loginFlags) readFiles(c *cli.Context, logins credentials.Logins) error {
 	for _, v := range c.StringSlice(f.files) {
 		scope, file, scoped := strings.Cut(v, "=")
-		of := func(l credentials.Login) bool { return l.Scope == scope }
+		of := func(l credentials.Login) bool { return credentials.SameScope(l.Scope, scope) }
 		i := slices.IndexFunc(logins, of)
 		if !scoped || i < 0 { // a path may have that character, too
 			file = v

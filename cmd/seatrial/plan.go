@@ -93,7 +93,7 @@ func newPlan(c *cli.Context, m mode) (*plan, error) {
 	if len(p.addrs) == 0 {
 		p.addrs = []string{buildkitd.Auto}
 	}
-	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.shells, p.runOptions, p.resources, p.policy, p.attestations, p.testResults, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.signing, p.names, p.registries, p.testFiles, p.offered, p.dockerfile, p.dry} {
+	for _, step := range []func(*cli.Context) error{p.oldFlags, p.output, p.files, p.calls, p.buildOptions, p.shells, p.runOptions, p.resources, p.policy, p.attestations, p.testResults, p.exportOptions, p.exports, p.caches, p.inputs, p.tests, p.signing, p.names, p.registries, p.testFiles, p.offered, p.dockerfile, p.dry, p.redaction} {
 		if err := step(c); err != nil {
 			return nil, pr.blame(err)
 		}
@@ -210,7 +210,7 @@ func (p *plan) inputs(c *cli.Context) error {
 			return usagef(hint, "--secret: %w", err)
 		}
 		p.build.Attachables = append(p.build.Attachables, store)
-		p.build.Redact, p.secrets = store.redact, store
+		p.secrets = store
 	}
 	if v := p.sshFor(c.StringSlice("ssh"), os.Getenv("SSH_AUTH_SOCK")); len(v) > 0 {
 		configs, err := build.ParseSSH(v)

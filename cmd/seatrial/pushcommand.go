@@ -78,10 +78,12 @@ func newPushPlan(c *cli.Context) (*plan, error) {
 	return p, nil
 }
 
+const stdinPath = "/dev/stdin"
+
 // splitSaved divides PATH[:TAG|@DIGEST]. What is there under the whole name is it.
 func splitSaved(arg string) (path, image string) {
 	if arg == stdin {
-		return "/dev/stdin", ""
+		return stdinPath, ""
 	}
 	if _, err := os.Stat(arg); err == nil {
 		return arg, ""

@@ -42,9 +42,6 @@ func (p *plan) testSettings(c *cli.Context) error {
 	p.build.Hidden = s.ReportDir
 	s.Jobs, s.Timeout = c.Int("test-jobs"), c.Duration("tests-timeout")
 	s.FailFast, s.FailOnFlaky, s.NoCache = c.Bool("fail-fast"), c.Bool("fail-on-flaky"), c.Bool("no-test-cache")
-	if p.secrets != nil {
-		s.Redact = p.secrets.redactAny
-	}
 	s.Default.Timeout, s.Default.Retries = c.Duration("test-timeout"), c.Int("test-retries")
 	for flag, n := range map[string]int64{
 		"test-jobs": int64(s.Jobs), "test-retries": int64(s.Default.Retries),

@@ -120,6 +120,10 @@ func (v *verification) run(ctx context.Context, std Streams) error {
 		return unprovenf("%s: the index has no image", v.ref)
 	}
 	payload, err := v.signature(ctx, reader, found.Digest)
+	var unproven *unprovenError
+	if errors.As(err, &unproven) && !found.Index {
+		return unprovenf("%w; if it is part of an index, name the index: that is what is signed", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,12 @@ func signerFlags() []cli.Flag {
 
 // who reads by whom the result has to be signed, if at all.
 func (v *verification) who(c *cli.Context) error {
+	for _, flag := range signerFlags() {
+		// Unlike elsewhere this is not as good as nothing: whoever may push would be believed.
+		if name := flag.Names()[0]; c.IsSet(name) && c.String(name) == "" {
+			return usagef("is the variable set that it is from?", "--%s is empty", name)
+		}
+	}
 	key, identity, issuer, trusted := c.String("key"), c.String("certificate-identity"), c.String("certificate-oidc-issuer"), c.String("trusted-root")
 	switch {
 	case key != "" && (identity != "" || issuer != "" || trusted != ""):

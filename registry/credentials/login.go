@@ -31,3 +31,6 @@ func (l Logins) Find(_ context.Context, target Target) (*Credentials, error) {
 	}
 	return found, nil
 }
+
+// SameScope tells whether two scopes are one: Docker Hub has several names.
+func SameScope(a, b string) bool { return scopeOf(a) == scopeOf(b) }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -68,6 +69,8 @@ func files(getenv func(string) string) []string {
 	}
 	if dir := getenv("XDG_RUNTIME_DIR"); dir != "" {
 		list = append(list, filepath.Join(dir, "containers", "auth.json"))
+	} else {
+		list = append(list, filepath.Join("/run/containers", strconv.Itoa(os.Getuid()), "auth.json"))
 	}
 	config := getenv("XDG_CONFIG_HOME")
 	if config == "" && home != "" {
