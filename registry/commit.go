@@ -44,7 +44,7 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	if err := p.complete(ctx, t); err != nil {
 		return nil, err
 	}
-	p.witnesses(tags, t)
+	p.witnesses(ctx, tags, t)
 	if err := p.prepare(ctx, tags, t); err != nil {
 		return nil, err
 	}
@@ -56,6 +56,7 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	}
 	for _, tag := range tags {
 		<-tag.done
+		delete(tag.dest.early, tag.ref.Name()) // it tells no more of what the tag names
 	}
 	return outcome(tags)
 }
@@ -120,10 +121,7 @@ func (p *Push) prepare(ctx context.Context, tags []*tag, t *tree) error {
 	g.Go(func() error {
 		return each(gctx, p.dests, func(ctx context.Context, d *dest) error { return p.writeManifests(ctx, d, t) })
 	})
-	g.Go(func() error {
-		unknown := slices.DeleteFunc(slices.Clone(tags), func(g *tag) bool { return g.known || g.witness != nil })
-		return each(gctx, unknown, func(ctx context.Context, g *tag) error { return g.read(ctx) })
-	})
+	g.Go(func() error { return readTags(gctx, tags) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -131,6 +129,23 @@ func (p *Push) prepare(ctx context.Context, tags []*tag, t *tree) error {
 		return nil
 	}
 	return each(ctx, p.dests, func(ctx context.Context, d *dest) error { return p.verifyDest(ctx, d, t) })
+}
+
+// readTags reads what the tags name that are not known, and have no witness; nor does one
+// count that names the artifact: another push has brought it meanwhile.
+func readTags(ctx context.Context, tags []*tag) error {
+	read := func(ctx context.Context, g *tag) error { return g.read(ctx) }
+	without := func(g *tag) bool { return g.known || g.witness != nil }
+	if err := each(ctx, slices.DeleteFunc(slices.Clone(tags), without), read); err != nil {
+		return err
+	}
+	stale := slices.DeleteFunc(slices.Clone(tags), func(g *tag) bool {
+		return g.witness == nil || g.witness.before != g.want.digest
+	})
+	for _, g := range stale {
+		g.witness = nil
+	}
+	return each(ctx, stale, read)
 }
 
 // writeManifests puts the manifests into a repository by their digests.

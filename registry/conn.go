@@ -96,7 +96,10 @@ func (c *conn) look(ctx context.Context, ref name.Reference) (sight, error) {
 	}
 	defer resp.Body.Close()
 	seen := sight{status: resp.StatusCode, mediaType: types.MediaType(resp.Header.Get("Content-Type"))}
-	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusForbidden {
+	switch resp.StatusCode {
+	case http.StatusNotFound, http.StatusForbidden:
+		return seen, nil
+	case http.StatusPreconditionFailed: // Harbor's policies: it is there, and may not be pulled
 		return seen, nil
 	}
 	if err := transport.CheckError(resp, http.StatusOK); err != nil {
@@ -125,6 +128,15 @@ func (c *conn) named(ctx context.Context, ref name.Reference) (v1.Hash, error) {
 	return d.Digest, nil
 }
 
+// shown is named of what may be read; the zero Hash stands for what may not, too.
+func (c *conn) shown(ctx context.Context, ref name.Reference) (v1.Hash, error) {
+	seen, err := c.look(ctx, ref)
+	if err != nil || seen.status != http.StatusOK || !seen.silent() {
+		return seen.digest, err
+	}
+	return c.named(ctx, ref)
+}
+
 // put writes the manifest under a tag or digest, and returns the digest that
 // the registry says it has there, or the zero Hash if it does not say.
 //
@@ -139,6 +151,9 @@ func (c *conn) put(ctx context.Context, ref name.Reference, m *manifest) (v1.Has
 	}
 	defer resp.Body.Close()
 	if err := transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted); err != nil {
+		if resp.Header.Get("Retry-After") != "" {
+			err = comeAgain{err}
+		}
 		return v1.Hash{}, err
 	}
 	got, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest"))
@@ -147,6 +162,14 @@ func (c *conn) put(ctx context.Context, ref name.Reference, m *manifest) (v1.Has
 	}
 	return got, nil
 }
+
+// errComeAgain matches a refusal with a time to come again.
+var errComeAgain = errors.New("come again later")
+
+type comeAgain struct{ error }
+
+func (c comeAgain) Unwrap() error        { return c.error }
+func (c comeAgain) Is(target error) bool { return target == errComeAgain }
 
 // send makes one request about a manifest.
 func (c *conn) send(ctx context.Context, method string, ref name.Reference, header http.Header, body []byte) (*http.Response, error) {

@@ -32,27 +32,42 @@ func connections(t *testing.T) (wrap func(http.Handler) http.Handler, count func
 	}
 }
 
-// One more tag is one request to write it, and one to read it back. Only the first is
-// looked at before: without that, a registry that moves no tag could not be told from
-// another push that moves it on. Unchanged, a tag is only looked at. A lone tag puts the
-// manifest, too.
+// One more tag is one request to write it, and one to read it back. Only one of those that
+// move is looked at before: without that, a registry that moves no tag could not be told from
+// another push that moves it on. Where that one is new, all are looked at. Unchanged, a
+// tag is only looked at. A lone tag puts the manifest, too.
 func TestRequestsForOneMoreTag(t *testing.T) {
-	a := loadedMany(t, 5, 1000)
+	old, a := loadedMany(t, 5, 1000), loadedMany(t, 5, 1000)
 	for _, tags := range [][]string{{"1"}, {"1", "2"}, {"1", "2", "3"}} {
 		reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
 		var refs []string
 		for _, tag := range tags {
 			refs = append(refs, reg.Host+"/app:"+tag)
 		}
-		push(t, a, registry.Options{}, refs...)
 		// The ping, the manifest (is it there? put it), and each of 6 blobs (is it
 		// there? begin, put it).
-		want := 1 + 2 + 3*6 + 3 + 2*(len(tags)-1)
+		image := 1 + 2 + 3*6
 		if len(tags) == 1 {
-			want--
+			image--
 		}
-		if got := len(reg.Requests()); got != want {
-			t.Errorf("%d tags cost %d requests, want %d: %v", len(tags), got, want, reg.Requests())
+		for _, one := range []struct {
+			what string
+			want int
+			push registry.Artifact
+		}{
+			{"new", image + 3*len(tags), old},
+			{"moved", image + 3 + 2*(len(tags)-1), a},
+		} {
+			reg.Forget()
+			p := newPush(t, registry.Options{}, refs...)
+			if err := p.Connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			upload(t, p, one.push)
+			commit(t, p, one.push)
+			if got := len(reg.Requests()); got != one.want {
+				t.Errorf("%d %s tags cost %d requests, want %d: %v", len(tags), one.what, got, one.want, reg.Requests())
+			}
 		}
 		reg.Forget()
 		push(t, a, registry.Options{}, refs...)

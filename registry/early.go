@@ -22,9 +22,9 @@ type earlyLook struct {
 	err  error
 }
 
-// lookEarly begins to look at the first tag, and at the others when it is called for: where
-// the image is new there is no need to. A failure is not told: whoever needs the answer asks
-// again.
+// lookEarly begins to look at the last tag, which by habit is the one that moves (latest),
+// and at the others when it is called for: where the image is new there is no need to. A
+// failure is not told: whoever needs the answer asks again.
 func (p *Push) lookEarly(ctx context.Context, d *dest) {
 	tags := slices.DeleteFunc(slices.Clone(p.refs), func(ref name.Reference) bool {
 		_, ok := ref.(name.Tag)
@@ -33,8 +33,10 @@ func (p *Push) lookEarly(ctx context.Context, d *dest) {
 	if len(tags) == 0 {
 		return
 	}
-	d.lookAt(ctx, tags[:1])
-	d.rest = func() { d.lookAt(ctx, tags[1:]) }
+	last := len(tags) - 1
+	d.witness = tags[last]
+	d.lookAt(ctx, tags[last:])
+	d.rest = func() { d.lookAt(ctx, tags[:last]) }
 }
 
 func (d *dest) lookAt(ctx context.Context, tags []name.Reference) {
@@ -45,6 +47,29 @@ func (d *dest) lookAt(ctx context.Context, tags []name.Reference) {
 			defer close(e.done)
 			e.seen, e.err = d.conn.look(ctx, ref)
 		}()
+	}
+}
+
+// lookAtRest has the tags be looked at that were not yet.
+func (d *dest) lookAtRest() {
+	if d.rest != nil {
+		d.rest()
+		d.rest = nil
+	}
+}
+
+// witnesses tells whether the tag that was looked at first names something, so that it can
+// show that the registry moves tags.
+func (d *dest) witnesses(ctx context.Context) bool {
+	if d.witness == nil || d.early[d.witness.Name()] == nil {
+		return false
+	}
+	e := d.early[d.witness.Name()]
+	select {
+	case <-e.done:
+		return e.err == nil && e.seen.digest != (v1.Hash{})
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -73,6 +73,17 @@ func commit(t *testing.T, p *registry.Push, a registry.Artifact) []registry.Push
 	return pushed
 }
 
+// bubble runs a test with a registry far away.
+func bubble(t *testing.T, name string, f func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := &watched{RoundTripper: newFarRegistry()}
+			f(t, w, registry.Options{Transport: w}, storedImage(t))
+		})
+	})
+}
+
 // What tags name while the image is built tells what has to be asked for after it.
 func TestTagsAreSeenEarly(t *testing.T) {
 	const heads, posts = "HEAD /v2/app/blobs/", "POST /v2/app/blobs/"
@@ -83,19 +94,11 @@ func TestTagsAreSeenEarly(t *testing.T) {
 			t.Errorf("%s asked for manifests, blobs, and uploads (-want +got):\n%s", what, diff)
 		}
 	}
-	bubble := func(name string, f func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact)) {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := &watched{RoundTripper: newFarRegistry()}
-				f(t, w, registry.Options{Transport: w}, storedImage(t))
-			})
-		})
-	}
-	bubble("a tag that names the image", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
+	bubble(t, "a tag that names the image", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
 		p := connected(t, opt, "far.example/app:1", "far.example/app:2")
 		upload(t, p, img)
 		commit(t, p, img)
-		asked(t, w, "the first push", 2+2, 5, 5) // one tag, the image; both tags in the end
+		asked(t, w, "the first push", 3+2, 5, 5) // one tag, the image, the other; both in the end
 		p = connected(t, opt, "far.example/app:1", "far.example/app:2")
 		upload(t, p, img)
 		for _, pushed := range commit(t, p, img) {
@@ -105,7 +108,15 @@ func TestTagsAreSeenEarly(t *testing.T) {
 		}
 		asked(t, w, "the unchanged push", 2, 0, 0)
 	})
-	bubble("a tag that names another", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
+	bubble(t, "tags that name another", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
+		push(t, storedImage(t), opt, "far.example/app:1", "far.example/app:2")
+		w.count()
+		p := connected(t, opt, "far.example/app:1", "far.example/app:2")
+		upload(t, p, img)
+		commit(t, p, img)
+		asked(t, w, "the push", 2+2, 5, 5) // one tag, the image; both tags in the end
+	})
+	bubble(t, "a tag that names another", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
 		p := connected(t, opt, "far.example/app:1")
 		upload(t, p, img)
 		asked(t, w, "the first push", 2, 5, 5)
@@ -119,7 +130,7 @@ func TestTagsAreSeenEarly(t *testing.T) {
 		}
 		asked(t, w, "the next push", 3, 5, 5)
 	})
-	bubble("a tag that names an index", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
+	bubble(t, "a tag that names an index", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
 		one := must(img.Digest())(t)
 		attested := must(registry.Attest(t.Context(), img, []registry.Statement{statement(one, "one")}, registry.AttestOptions{}))(t)
 		p := connected(t, opt, "far.example/app:1")
@@ -133,7 +144,7 @@ func TestTagsAreSeenEarly(t *testing.T) {
 	})
 	// Many pushes have a tag of their own: whether the image is there, only the
 	// registry knows.
-	bubble("a new tag", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
+	bubble(t, "a new tag", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
 		push(t, img, opt, "far.example/app:1")
 		w.count()
 		p := connected(t, opt, "far.example/app:2")
@@ -141,7 +152,11 @@ func TestTagsAreSeenEarly(t *testing.T) {
 		commit(t, p, img)
 		asked(t, w, "the push of what is there", 3, 5, 0)
 	})
-	bubble("a tag that another push moves meanwhile", func(t *testing.T, _ *watched, opt registry.Options, img registry.Artifact) {
+}
+
+// What was seen too long ago, or not at all, is looked at again.
+func TestTagsThatWereNotSeenEarly(t *testing.T) {
+	bubble(t, "a tag that another push moves meanwhile", func(t *testing.T, _ *watched, opt registry.Options, img registry.Artifact) {
 		push(t, img, opt, "far.example/app:1")
 		p := connected(t, opt, "far.example/app:1")
 		upload(t, p, img)
@@ -154,7 +169,7 @@ func TestTagsAreSeenEarly(t *testing.T) {
 			t.Errorf("the tag names %s, want %s", got, want)
 		}
 	})
-	bubble("a look that fails", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
+	bubble(t, "a look that fails", func(t *testing.T, w *watched, opt registry.Options, img registry.Artifact) {
 		w.RoundTripper = failing{w.RoundTripper, "HEAD", "/v2/app/manifests/1", new(sync.Once)}
 		p := connected(t, opt, "far.example/app:1")
 		upload(t, p, img)

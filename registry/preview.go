@@ -133,7 +133,7 @@ func (v *previewer) tags(ctx context.Context) ([]TagPreview, error) {
 		tag.Reference, tag.To = ref, v.tree.root.digest
 		g.Go(func() error {
 			return p.network.retry.do(ctx, func(ctx context.Context) (err error) {
-				tag.From, err = conns[ref.Context().Name()].head(ctx, ref)
+				tag.From, err = conns[ref.Context().Name()].shown(ctx, ref)
 				return err
 			})
 		})

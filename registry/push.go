@@ -62,8 +62,10 @@ type dest struct {
 	repo  name.Repository
 	conn  *conn
 	early map[string]*earlyLook // at its tags
-	rest  func()                // has tags be looked at that were not in Connect; nil for none
+	rest  func()                // has the tags be looked at that are not in early; nil for none
 	begun *begun                // uploads for blobs to come; nil: none
+
+	witness name.Reference // the tag that Connect looks at; nil for none
 
 	manifests map[v1.Hash]presence
 	ready     map[v1.Hash]bool // all that the manifest refers to is there
@@ -121,9 +123,10 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 // is the beginning of Upload. A caller that has an image to build first can do
 // that meanwhile, and learn early of a registry that is down or gives no token.
 //
-// It returns while the registries are asked what the first tag of every repository names,
+// It returns while the registries are asked what the last tag of every repository names,
 // which says of an image that has not changed that it is there. The other tags are
-// asked for when that is known to be so. Those requests end with ctx.
+// asked for when that is known to be so, or where that tag is new. Those requests end with
+// ctx.
 func (p *Push) Connect(ctx context.Context) error {
 	return each(ctx, p.dests, func(connecting context.Context, d *dest) error {
 		had := d.conn != nil
@@ -236,6 +239,9 @@ func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 		d.found(digest)
 	default:
 		d.manifests[digest] = lacking
+		if !d.witnesses(ctx) {
+			d.lookAtRest()
+		}
 	}
 	return nil
 }
@@ -243,10 +249,7 @@ func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 // found notes that the manifest is there: other tags may name it, too.
 func (d *dest) found(digest v1.Hash) {
 	d.manifests[digest] = found
-	if d.rest != nil {
-		d.rest()
-		d.rest = nil
-	}
+	d.lookAtRest()
 }
 
 // has tells whether the manifest is known to be there.

@@ -116,9 +116,8 @@ func TestTagThatAnotherPushMovesOn(t *testing.T) {
 	})
 }
 
-// A tag that was not looked at before, since the image was new to the repository, has been
-// moved on by another push only if the registry is known to move tags at all.
-func TestSecondTagIsReadBack(t *testing.T) {
+// A registry that says it moved tags, of which only one was looked at before, and has not.
+func TestTagsAreReadBack(t *testing.T) {
 	other, now := loaded(t), loaded(t)
 	took := saying(http.StatusCreated, must(now.Digest())(t).String())
 	for _, tc := range []struct {
@@ -129,8 +128,9 @@ func TestSecondTagIsReadBack(t *testing.T) {
 	}{
 		{"a registry that moves no tag", []string{"1", "2"}, true, "the tag names another"},
 		{"a registry that makes no tag", []string{"1", "2"}, false, "the tag names another: none"},
+		{"a registry that does not make the first", []string{"1"}, false, "the tag names another: none"},
 		{"a registry that does not make the second", []string{"2"}, false, "the tag names another: none"},
-		{"a second tag that another push moves on", []string{"2"}, true, ""},
+		{"a registry that does not move the second", []string{"2"}, true, "the tag names another"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var lying atomic.Bool
@@ -152,21 +152,39 @@ func TestSecondTagIsReadBack(t *testing.T) {
 			if err := p.Connect(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			pushed, err := p.Commit(t.Context(), now)
-			if tc.want != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.want) {
-					t.Errorf("Commit = %v, %v, want an error with %q", pushed, err, tc.want)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatalf("Commit: %v", err)
-			}
-			if want := must(other.Digest())(t); !pushed[1].Moved || pushed[1].Overtaken != want || pushed[0].Overtaken.Hex != "" {
-				t.Errorf("pushed = %+v, want the second tag moved on to %s", pushed, want)
+			if pushed, err := p.Commit(t.Context(), now); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Commit = %v, %v, want an error with %q", pushed, err, tc.want)
 			}
 		})
 	}
+}
+
+// A tag that was not looked at before, since the image is new, and that another push moves
+// on.
+func TestTagThatAnotherPushMovesOnUnseen(t *testing.T) {
+	old, other, now := loaded(t), loaded(t), loaded(t)
+	var overtake atomic.Bool
+	onRegistries(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			next.ServeHTTP(w, req)
+			if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/1") && overtake.CompareAndSwap(true, false) {
+				push(t, other, registry.Options{}, req.Host+"/app:1")
+			}
+		})
+	}, func(t *testing.T, reg *testenv.Registry) {
+		tags := []string{reg.Host + "/app:1", reg.Host + "/app:2"}
+		push(t, old, registry.Options{}, tags...)
+		p := newPush(t, registry.Options{}, tags...)
+		if err := p.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		upload(t, p, now)
+		overtake.Store(true)
+		pushed := commit(t, p, now)
+		if want := must(other.Digest())(t); !pushed[0].Moved || pushed[0].Overtaken != want || pushed[1].Overtaken.Hex != "" {
+			t.Errorf("pushed = %+v, want both moved, and the first moved on to %s", pushed, want)
+		}
+	})
 }
 
 // Tags that may be written once only, and the same image from two runs at a time: the

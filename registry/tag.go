@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -16,6 +19,9 @@ const (
 	// confirmTimeout bounds how long it may take to learn what a tag names that could
 	// not be written, or that the push was cancelled at.
 	confirmTimeout = 2 * time.Second
+
+	// settleFirst is the first wait between looks at a tag that may yet move.
+	settleFirst = 20 * time.Millisecond
 
 	// readBackAttempts are for a registry whose caches are a moment behind.
 	readBackAttempts = 4
@@ -35,6 +41,8 @@ type tag struct {
 	overtaken v1.Hash
 	err       error
 	unsure    bool // it may have moved in spite of err
+	took      bool // the registry said that it did
+	adrift    bool // a gateway did not wait for the registry
 	done      chan struct{}
 }
 
@@ -53,18 +61,19 @@ func (p *Push) tags(t *tree) []*tag {
 	return tags
 }
 
-// witnesses spares tags a look before they are written: the first tag of a repository
-// stands for the others if the image is new there, which none of them can name then.
-func (p *Push) witnesses(tags []*tag, t *tree) {
-	first := map[*dest]*tag{}
-	for _, g := range tags {
-		if _, ok := g.ref.(name.Tag); !ok {
+// witnesses spares tags a look before they are written: where the image is new to a
+// repository none of them can name it, and one that named something when the push connected
+// stands for the others.
+func (p *Push) witnesses(ctx context.Context, tags []*tag, t *tree) {
+	for _, d := range p.dests {
+		if !d.isNewTo(t) || !d.witnesses(ctx) {
 			continue
 		}
-		if w := first[g.dest]; w == nil {
-			first[g.dest] = g
-		} else if !g.known && g.dest.isNewTo(t) {
-			g.witness = w
+		i := slices.IndexFunc(tags, func(g *tag) bool { return g.ref.Name() == d.witness.Name() })
+		for _, g := range tags {
+			if _, ok := g.ref.(name.Tag); ok && g != tags[i] && g.dest == d && !g.known {
+				g.witness = tags[i]
+			}
 		}
 	}
 }
@@ -94,13 +103,8 @@ func (g *tag) write(ctx context.Context) {
 		g.err = g.dest.conn.errorf(context.Cause(ctx), "tagging %s", g.ref)
 		return
 	}
-	var said v1.Hash
-	err := g.push.network.retry.do(ctx, func(ctx context.Context) (err error) {
-		said, err = g.dest.conn.put(ctx, g.ref, g.want)
-		return err
-	})
-	refused := answered(err)
-	if err == nil {
+	said, open, err := g.put(ctx)
+	if g.took = err == nil; g.took {
 		err = g.readBack(ctx, said)
 	}
 	g.moved = err == nil
@@ -108,18 +112,73 @@ func (g *tag) write(ctx context.Context) {
 		return
 	}
 	g.err = g.dest.conn.errorf(err, "tagging %s", g.ref)
-	if answered(err) && !refused {
-		return
+	switch {
+	case errors.Is(err, errTagElsewhere):
+	case g.took, open:
+		g.settle(ctx)
+	case ctx.Err() == nil && answered(err) && g.names(ctx):
+		g.err = nil // it may be written once only, and another push of this image has done so
 	}
-	// Either the connection broke, or the push was cancelled, after the manifest was on its
-	// way. Or the tag may be written once only, which another push of the same image
-	// has done.
-	switch named, err := g.confirm(ctx); {
-	case err == nil && named:
-		g.moved, g.err = !refused, nil
-	case err != nil && !refused:
+}
+
+// put sends the manifest. After an error, open tells that a try may have reached the
+// registry all the same: it was sent, and never refused.
+func (g *tag) put(ctx context.Context) (said v1.Hash, open bool, err error) {
+	err = g.push.network.retry.do(ctx, func(ctx context.Context) (err error) {
+		var sent atomic.Bool
+		said, err = g.dest.conn.put(noteSent(ctx, &sent), g.ref, g.want)
+		open = open || err != nil && sent.Load() && !answered(err)
+		g.adrift = g.adrift || gateway(err)
+		return err
+	})
+	return said, open, err
+}
+
+// noteSent notes whether a request is sent to its end.
+func noteSent(ctx context.Context, sent *atomic.Bool) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) {
+		if info.Err == nil {
+			sent.Store(true)
+		}
+	}})
+}
+
+// settle finds out whether the tag moved after the connection broke, or the push was
+// cancelled, or what the registry took could not be read back. A registry may still be at
+// it: that the tag names something else counts only when it has done so for a while, and
+// not where a gateway did not wait for the registry.
+func (g *tag) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
+	defer cancel()
+	asked := false
+	for wait := settleFirst; ; wait *= 2 {
+		got, err := g.dest.conn.named(ctx, g.ref)
+		if err == nil && got == g.want.digest {
+			g.moved, g.err = true, nil
+			return
+		}
+		asked = err == nil || asked && ctx.Err() != nil
+		if err != nil && ctx.Err() == nil && !passing(err) || sleep(ctx, wait) != nil {
+			break
+		}
+	}
+	if !asked || g.took || g.adrift {
 		g.err, g.unsure = fmt.Errorf("%w (whether the tag moved is unknown)", g.err), true
 	}
+}
+
+// gateway tells whether an answer is of one that does not know what became of the request.
+func gateway(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && (answer.StatusCode == http.StatusBadGateway || answer.StatusCode == http.StatusGatewayTimeout)
+}
+
+// names tells whether the tag is known to name the artifact.
+func (g *tag) names(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
+	defer cancel()
+	got, err := g.dest.conn.named(ctx, g.ref)
+	return err == nil && got == g.want.digest
 }
 
 // errTagElsewhere tells that a tag did not move although the registry said so.
@@ -139,6 +198,9 @@ func (g *tag) readBack(ctx context.Context, said v1.Hash) error {
 		}
 		return fmt.Errorf("%w: %s", errTagElsewhere, got)
 	})
+	if said == g.want.digest && forbidden(err) {
+		return nil
+	}
 	if !errors.Is(err, errTagElsewhere) || got == g.before || got == (v1.Hash{}) {
 		return err
 	}
@@ -150,33 +212,35 @@ func (g *tag) readBack(ctx context.Context, said v1.Hash) error {
 	return err
 }
 
+// forbidden tells that a registry has the manifest, but lets nobody pull it yet, as Harbor
+// does before it was scanned (its policies go for HEAD, too). What it said when it took it
+// has to do.
+func forbidden(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusPreconditionFailed
+}
+
 // witnessed tells whether the registry is known to move tags when it says so. One that was
-// not read before may still name what it named; that another of the same repository did
-// move speaks against it.
+// not read before may still name what it named; that another of the same repository, which
+// named something else, did move speaks against it.
 func (g *tag) witnessed() bool {
-	if g.witness == nil {
+	w := g.witness
+	if w == nil {
 		return true
 	}
-	<-g.witness.done
-	return g.witness.moved && !g.witness.unknown
+	<-w.done
+	return w.moved && !w.unknown && w.before != (v1.Hash{})
 }
 
 // answered tells whether the registry refused, or said something wrong. A 5xx is no
-// answer: it may come from a proxy that did not wait for the registry's.
+// answer: it may come from a proxy that did not wait for the registry's. One that says when
+// to come again is.
 func answered(err error) bool {
 	var answer *transport.Error
 	if errors.As(err, &answer) {
-		return answer.StatusCode < http.StatusInternalServerError
+		return answer.StatusCode < http.StatusInternalServerError || errors.Is(err, errComeAgain)
 	}
 	return errors.Is(err, errTagElsewhere)
-}
-
-// confirm looks whether the tag names what it should.
-func (g *tag) confirm(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
-	defer cancel()
-	got, err := g.dest.conn.head(ctx, g.ref)
-	return got == g.want.digest, err
 }
 
 // outcome tells what became of the tags.

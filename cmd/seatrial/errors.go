@@ -144,17 +144,34 @@ func report(ctx context.Context, err error, w io.Writer) int {
 		return int(status)
 	}
 	var signal *signalError
+	var unknown []string
 	if errors.As(context.Cause(ctx), &signal) {
+		unknown = unknownTags(err)
 		err = errors.Join(signal)
 	}
 	for _, src := range errdefs.Sources(err) {
 		printSource(w, src)
 	}
 	fmt.Fprintf(w, "seatrial: %s\n", message(err))
-	for _, line := range hints(err) {
+	for _, line := range append(unknown, hints(err)...) {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
 	return exitCode(err)
+}
+
+// unknownTags says of which tags nobody knows whether they moved.
+func unknownTags(err error) []string {
+	var partial *registry.PartialError
+	if !errors.As(err, &partial) {
+		return nil
+	}
+	var lines []string
+	for _, f := range partial.Failed {
+		if f.Unsure {
+			lines = append(lines, fmt.Sprintf("whether %s moved is unknown", canonical(f.Reference)))
+		}
+	}
+	return lines
 }
 
 // message is err without the wrappings that say nothing to a user.
