@@ -145,22 +145,29 @@ func (c *conn) shown(ctx context.Context, ref name.Reference) (v1.Hash, error) {
 // such manifests, are found through the index that holds them, so nothing needs
 // those tags.
 func (c *conn) put(ctx context.Context, ref name.Reference, m *manifest) (v1.Hash, error) {
-	resp, err := c.send(ctx, http.MethodPut, ref, http.Header{"Content-Type": {string(m.mediaType)}}, m.raw)
+	said, err := c.putAnswer(ctx, ref, m)
 	if err != nil {
 		return v1.Hash{}, err
 	}
-	defer resp.Body.Close()
-	if err := transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted); err != nil {
-		if resp.Header.Get("Retry-After") != "" {
-			err = comeAgain{err}
-		}
-		return v1.Hash{}, err
-	}
-	got, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest"))
+	got, err := v1.NewHash(said.Get("Docker-Content-Digest"))
 	if err != nil {
 		return v1.Hash{}, nil
 	}
 	return got, nil
+}
+
+// putAnswer is put with the header of the answer.
+func (c *conn) putAnswer(ctx context.Context, ref name.Reference, m *manifest) (http.Header, error) {
+	resp, err := c.send(ctx, http.MethodPut, ref, http.Header{"Content-Type": {string(m.mediaType)}}, m.raw)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	err = transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted)
+	if err != nil && resp.Header.Get("Retry-After") != "" {
+		err = comeAgain{err}
+	}
+	return resp.Header, err
 }
 
 // errComeAgain matches a refusal with a time to come again.
@@ -173,7 +180,12 @@ func (c comeAgain) Is(target error) bool { return target == errComeAgain }
 
 // send makes one request about a manifest.
 func (c *conn) send(ctx context.Context, method string, ref name.Reference, header http.Header, body []byte) (*http.Response, error) {
-	u := c.url("manifests/" + ref.Identifier())
+	return c.request(ctx, method, "manifests/"+ref.Identifier(), header, body)
+}
+
+// request makes one about something of the repository.
+func (c *conn) request(ctx context.Context, method, path string, header http.Header, body []byte) (*http.Response, error) {
+	u := c.url(path)
 	var r io.Reader
 	if body != nil {
 		r = bytes.NewReader(body)

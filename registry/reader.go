@@ -171,13 +171,9 @@ func (r *Reader) referrers(ctx context.Context, subject v1.Hash, artifactType st
 	ref := r.conn.repo.Digest(subject.String())
 	var found []v1.Descriptor
 	err := r.network.retry.do(ctx, func(ctx context.Context) error {
-		idx, err := remote.Referrers(ref, append(r.conn.options(), remote.WithContext(ctx))...)
-		if err != nil {
-			return err
-		}
-		m, err := idx.IndexManifest()
-		if err == nil {
-			found = slices.DeleteFunc(slices.Clone(m.Manifests), func(d v1.Descriptor) bool { return !maybe(d, artifactType) })
+		m, err := r.conn.referrersOf(ctx, subject)
+		if m != nil {
+			found = slices.DeleteFunc(m.Manifests, func(d v1.Descriptor) bool { return !maybe(d, artifactType) })
 		}
 		return err
 	})

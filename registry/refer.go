@@ -2,6 +2,9 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -43,11 +46,66 @@ func Refer(ctx context.Context, repo name.Repository, subject Artifact, r Referr
 	if err != nil {
 		return err
 	}
+	t, err := newTree(img)
+	if err != nil {
+		return err
+	}
+	return c.refer(ctx, n.retry, t, root.digest, r)
+}
+
+// refer puts the manifest and its blobs, and makes sure that it can be found.
+func (c *conn) refer(ctx context.Context, retry retrier, t *tree, subject v1.Hash, r Referrer) error {
+	ref := c.repo.Digest(t.root.digest.String())
 	pusher, err := remote.NewPusher(c.options()...)
 	if err != nil {
 		return err
 	}
-	ref := repo.Digest(img.core.desc.Digest.String())
-	err = n.retry.do(ctx, func(ctx context.Context) error { return pusher.Push(ctx, ref, img) })
-	return c.errorf(err, "pushing %s", ref)
+	for _, blob := range t.blobs {
+		err := retry.do(ctx, func(ctx context.Context) error { return pusher.Upload(ctx, c.repo, blob) })
+		if err != nil {
+			return c.errorf(err, "pushing %s", ref)
+		}
+	}
+	var said http.Header
+	err = retry.do(ctx, func(ctx context.Context) (err error) {
+		said, err = c.putAnswer(ctx, ref, t.root)
+		return err
+	})
+	if err != nil {
+		return c.errorf(err, "pushing %s", ref)
+	}
+	if said.Get("OCI-Subject") != "" {
+		return nil // the registry has taken note of whom it refers to
+	}
+	// Some have a list, and do not say so here. With any other answer the tag will do.
+	if listed, err := c.listed(ctx, subject); err == nil && listed != nil {
+		return nil
+	}
+	desc := v1.Descriptor{
+		MediaType: t.root.mediaType, Digest: t.root.digest, Size: int64(len(t.root.raw)),
+		ArtifactType: r.Type, Annotations: r.Annotations,
+	}
+	err = retry.do(ctx, func(ctx context.Context) error { return c.tagReferrer(ctx, subject, desc) })
+	return c.errorf(err, "listing %s under %s", ref, c.referrersTag(subject))
+}
+
+// tagReferrer adds to what is under the tag that stands in for the referrers API.
+func (c *conn) tagReferrer(ctx context.Context, subject v1.Hash, desc v1.Descriptor) error {
+	m, err := c.taggedReferrers(ctx, subject)
+	if err != nil {
+		return err
+	}
+	if m == nil {
+		m = &v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	}
+	if slices.ContainsFunc(m.Manifests, func(d v1.Descriptor) bool { return d.Digest == desc.Digest }) {
+		return nil
+	}
+	m.Manifests = append(m.Manifests, desc)
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	_, err = c.put(ctx, c.referrersTag(subject), &manifest{raw: raw, mediaType: types.OCIImageIndex})
+	return err
 }
