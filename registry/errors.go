@@ -41,6 +41,8 @@ type Error struct {
 	Storage    string // the host that answered, if it was one that the registry sends blobs to
 	Kind       Kind
 	Err        error
+
+	secrets []string // that were sent to the registry
 }
 
 func (e *Error) Error() string {
@@ -67,7 +69,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) cause() string {
 	var answer *transport.Error
 	if !errors.As(e.Err, &answer) {
-		return clean(e.Err.Error())
+		return e.clean(e.Err.Error())
 	}
 	status := fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
 	if len(answer.Errors) == 0 {
@@ -77,8 +79,11 @@ func (e *Error) cause() string {
 	for _, d := range answer.Errors {
 		said = append(said, fmt.Sprintf("%s: %s", d.Code, d.Message))
 	}
-	return status + ": " + clean(strings.Join(said, "; "))
+	return status + ": " + e.clean(strings.Join(said, "; "))
 }
+
+// clean is the function of that name, and masks what the registry was sent.
+func (e *Error) clean(text string) string { return clean(withoutSecrets(text, e.secrets)) }
 
 // errorf says what failed at the repository. An error that says so already, and
 // the end of a context, stay as they are.
@@ -101,6 +106,7 @@ func (c *conn) errorf(err error, format string, args ...any) error {
 		Anonymous:  c.anonymous,
 		Source:     c.source,
 		Err:        err,
+		secrets:    c.wire.secrets.list(),
 	}
 	e.Kind, e.Status = classify(err)
 	if e.Storage = storage(err); e.Storage != "" && e.Kind == KindDenied {
@@ -195,6 +201,8 @@ func clean(text string) string {
 	text = relative.ReplaceAllString(text, "$1")
 	sent := regexp.MustCompile(`(?i)(authorization["']?\s*[:=]?\s*["'\[]*(?:basic|bearer)\s+)[^\s"',;\]]+`) // a header that is quoted back
 	text = sent.ReplaceAllString(text, "${1}xxxxx")
+	bare := regexp.MustCompile(`(?i)\b((?:basic|bearer)\s+)[a-z0-9+/_.~-]{20,}=*`) // its value alone; no word is that long
+	text = bare.ReplaceAllString(text, "${1}xxxxx")
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {

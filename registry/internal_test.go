@@ -28,6 +28,9 @@ func TestClean(t *testing.T) {
 		{"\x1b[31mred\x00", "[31mred"},
 		{"no token in bearer response:\n{\"refresh_token\":\"x\"}", "no token in bearer response"},
 		{"https://%zz?secret", "(an address)"},
+		{"you sent Basic Y2FwdGFpbjpzM2NyZXQtd29yZA==.", "you sent Basic xxxxx."},
+		{"you sent Bearer eyJhbGciOi.eyJpc3MiOiJ0.c2lnbmF0dXJl", "you sent Bearer xxxxx"},
+		{"bearer authentication is needed", "bearer authentication is needed"},
 	} {
 		if got := clean(tc.in); got != tc.want {
 			t.Errorf("clean(%q) = %q, want %q", tc.in, got, tc.want)

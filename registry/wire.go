@@ -10,15 +10,17 @@ import (
 // wire is the innermost transport of one conn, below authentication. It mends
 // what go-containerregistry does to requests, and watches them.
 type wire struct {
-	inner  http.RoundTripper
-	pause  *pause
-	bearer atomic.Bool // the registry asks for tokens
+	inner   http.RoundTripper
+	pause   *pause
+	bearer  atomic.Bool // the registry asks for tokens
+	secrets wireSecrets
 }
 
 func (w *wire) RoundTrip(in *http.Request) (*http.Response, error) {
 	if err := w.pause.wait(in.Context(), in.URL.Host); err != nil {
 		return nil, err
 	}
+	w.secrets.note(in)
 	out, err := unsent(in)
 	if err != nil {
 		return nil, err
