@@ -154,7 +154,7 @@ func report(ctx context.Context, err error, w io.Writer) int {
 	}
 	fmt.Fprintf(w, "seatrial: %s\n", message(err))
 	for _, line := range append(unknown, hints(err)...) {
-		fmt.Fprintf(w, "  %s\n", line)
+		fmt.Fprintf(w, "  %s\n", withoutUserinfo(line))
 	}
 	return exitCode(err)
 }
@@ -180,7 +180,7 @@ func message(err error) string {
 	for _, noise := range []string{"failed to solve: ", "failed to run Build function: "} {
 		text = strings.ReplaceAll(text, noise, "")
 	}
-	return strings.TrimSpace(sanitize(llb.RedactURLs(text)))
+	return strings.TrimSpace(sanitize(withoutUserinfo(llb.RedactURLs(text))))
 }
 
 // messages are those of errors that were joined, each once.

@@ -16,7 +16,7 @@ import (
 func printSource(w io.Writer, src *errdefs.Source) {
 	var b strings.Builder
 	_ = (&errdefs.Source{Info: withoutSecrets(src.Info), Ranges: src.Ranges}).Print(&b)
-	fmt.Fprint(w, sanitize(b.String()))
+	fmt.Fprint(w, sanitize(withoutUserinfo(b.String())))
 }
 
 var (

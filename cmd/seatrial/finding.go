@@ -71,7 +71,7 @@ func (f finding) text() string {
 	if f.rule != "" {
 		text = f.rule + ": " + text
 	}
-	return sanitize(llb.RedactURLs(text))
+	return sanitize(withoutUserinfo(llb.RedactURLs(text)))
 }
 
 // short is f in one line.

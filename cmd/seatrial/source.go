@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -71,13 +72,22 @@ func (p *plan) source(c *cli.Context) (*llb.Source, error) {
 		src, err := llb.ReadDockerfile(opt.Context, interruptible(c.Context, c.App.Reader))
 		return src, inputError(c.Context, "the Dockerfile", err)
 	case llb.IsRemote(opt.Context):
-		return nil, nil
+		return nil, checkURL(opt.Context)
 	}
 	src, err := llb.ReadSource(opt.Context, opt.Dockerfile)
 	if err != nil {
 		return nil, sourceError(err, opt)
 	}
 	return src, nil
+}
+
+// checkURL refuses what the builder cannot parse either. Its error would show the part of
+// a password before a slash as a port.
+func checkURL(context string) error {
+	if _, err := url.Parse(context); err != nil && strings.Contains(context, "://") {
+		return usagef("in a user name or password, / is %2F, # is %23 and ? is %3F", "the build context %s is no URL", context)
+	}
+	return nil
 }
 
 // interruptible is r until ctx is over. A read that never returns is left behind.

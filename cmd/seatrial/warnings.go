@@ -58,5 +58,5 @@ type resultWarning struct {
 }
 
 func (f finding) document() resultWarning {
-	return resultWarning{Rule: f.rule, Message: f.message, File: f.file(), Line: f.line(), Fix: f.fix, URL: f.url}
+	return resultWarning{Rule: f.rule, Message: withoutUserinfo(f.message), File: f.file(), Line: f.line(), Fix: f.fix, URL: f.url}
 }
