@@ -60,7 +60,7 @@ func newFile(path string, h *helpers) *file {
 func parse(content []byte) (*configfile.ConfigFile, error) {
 	config := configfile.New("")
 	if err := config.LoadFromReader(bytes.NewReader(content)); err != nil {
-		return nil, quiet(err)
+		return nil, wrongEntry(content, quiet(err))
 	}
 	var old map[string]types.AuthConfig
 	if config.ContainsAuth() || json.Unmarshal(content, &old) != nil {
@@ -71,7 +71,28 @@ func parse(content []byte) (*configfile.ConfigFile, error) {
 		return nil, quiet(err)
 	}
 	config = configfile.New("")
-	return config, quiet(config.LoadFromReader(bytes.NewReader(whole)))
+	if err := config.LoadFromReader(bytes.NewReader(whole)); err != nil {
+		return nil, wrongEntry(whole, quiet(err))
+	}
+	return config, nil
+}
+
+// wrongEntry is err with the registry whose entry it is about, if it is about one: the
+// file may be a pipeline's secret, which nobody can look into.
+func wrongEntry(content []byte, err error) error {
+	var all struct {
+		Auths map[string]json.RawMessage `json:"auths"`
+	}
+	if json.Unmarshal(content, &all) != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(all.Auths)) {
+		alone, failed := json.Marshal(map[string]any{"auths": map[string]json.RawMessage{key: all.Auths[key]}})
+		if failed == nil && configfile.New("").LoadFromReader(bytes.NewReader(alone)) != nil {
+			return fmt.Errorf("the entry of %s: %w", key, err)
+		}
+	}
+	return err
 }
 
 // quiet is err without what it may quote of the content.

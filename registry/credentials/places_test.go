@@ -36,3 +36,14 @@ echo '{"Username":"helped","Secret":"hunter2"}'
 		t.Errorf("found %q, want what the helper has said", got)
 	}
 }
+
+// A configuration may have dozens of registries: which of them it is has to be said.
+func TestWrongEntryIsNamed(t *testing.T) {
+	for _, auth := range []string{"!!!hunter2", "aHVudGVyMg=="} {
+		content := `{"auths":{"good.example.com":{"auth":"bWF0ZTpzZWNyZXQ="},"bad.example.com":{"auth":"` + auth + `"}}}`
+		_, err := newContent("DOCKER_AUTH_CONFIG", content, newHelpers(helperLimit))
+		if err == nil || !strings.Contains(err.Error(), "bad.example.com") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("with the entry %s: %v, want an error that names bad.example.com", auth, err)
+		}
+	}
+}
