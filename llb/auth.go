@@ -20,7 +20,8 @@ import (
 //
 // What remains: a registry with Basic authentication has no tokens, so for such
 // a registry of a base image the daemon sees the password that the user has for
-// it.
+// it. And a configuration may have a finished registry token, which nobody can make
+// narrower: the daemon gets that for a pull, whatever else it permits.
 type pullAuth struct {
 	auth.AuthServer
 	bases     *bases
