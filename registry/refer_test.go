@@ -23,6 +23,7 @@ func TestReferWithoutReferrersAPI(t *testing.T) {
 	for what, answer := range map[string]func(w http.ResponseWriter){
 		"404": func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) },
 		"400": func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadRequest) },
+		"403": func(w http.ResponseWriter) { w.WriteHeader(http.StatusForbidden) }, // to a token for the manifests only
 		"405": func(w http.ResponseWriter) { w.WriteHeader(http.StatusMethodNotAllowed) },
 		"501": func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotImplemented) },
 		"406": func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotAcceptable) }, // Artifactory's
@@ -60,6 +61,12 @@ func TestReferWithoutReferrersAPI(t *testing.T) {
 			repo := must(name.NewRepository(reg.Host + "/team/app"))(t)
 			opt := registry.Options{Attempts: 1}
 			const kind = "application/vnd.example.word"
+			// Before there is any, only a registry that may have a list and does not show it
+			// leaves open whether there are some.
+			none, err := must(registry.NewReader(t.Context(), repo, opt))(t).Referrers(t.Context(), must(img.Digest())(t), kind)
+			if len(none) != 0 || (err != nil) != (what == "403") {
+				t.Errorf("Referrers of what has none = %q, %v", none, err)
+			}
 			notes := map[string]string{"org.example.note": "kept"}
 			for _, word := range []string{"word", "other word", "word"} {
 				r := registry.Referrer{Type: kind, Data: []byte(word), Annotations: notes}
