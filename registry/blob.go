@@ -30,10 +30,6 @@ type blobUpload struct {
 	sent     func() // is called when the transport has all bytes; may be nil
 }
 
-// abandonTimeout bounds how long a push that is broken off waits for a registry to forget
-// uploads that were begun.
-const abandonTimeout = time.Second
-
 // begunFor is how long an upload that was begun may wait for its turn. It is begun anew
 // then: what that costs is nothing beside the wait, and no registry is known to forget
 // one sooner.
@@ -76,12 +72,15 @@ func (c *conn) isThere(ctx context.Context, b *blobUpload) (there bool, err erro
 
 // bring mounts or sends a blob that is not there.
 func (c *conn) bring(ctx context.Context, b *blobUpload) error {
+	after, done := lingering(ctx)
+	defer done()
 	if location := b.begun.take(ctx); location != nil {
-		if err := c.putInTurn(ctx, location, b); !forgotten(err) {
+		if err := c.putInTurn(ctx, after, location, b); !forgotten(err) {
 			return err
 		}
 	}
-	location, err := c.startUpload(ctx, b)
+	// The answer is waited for when ctx ends: without it nobody could cancel the upload.
+	location, err := c.startUpload(after, b)
 	if err != nil {
 		return err
 	}
@@ -89,29 +88,35 @@ func (c *conn) bring(ctx context.Context, b *blobUpload) error {
 		b.transfer.set(StateMounted, b.size)
 		return nil
 	}
-	return c.putInTurn(ctx, location, b)
+	return c.putInTurn(ctx, after, location, b)
 }
 
 // putInTurn sends a blob, if it is a large one when it is its turn, which is over when all
-// is sent.
-func (c *conn) putInTurn(ctx context.Context, location *url.URL, b *blobUpload) error {
+// is sent. An upload that comes to nothing is abandoned, for which there is time until
+// after ends.
+func (c *conn) putInTurn(ctx, after context.Context, location *url.URL, b *blobUpload) error {
+	leave := func() {}
 	if b.size > smallBlob {
 		began := time.Now()
-		leave, err := b.lanes.send.turn(ctx)
-		if err != nil {
-			c.cancelUploadWithin(ctx, abandonTimeout, location)
+		var err error
+		if leave, err = b.lanes.send.turn(ctx); err != nil {
+			c.abandon(after, location)
 			return err
 		}
 		defer leave()
 		b.sent = leave
 		if time.Since(began) > begunFor {
-			c.cancelUpload(ctx, location)
-			if location, err = c.startUpload(ctx, &blobUpload{}); err != nil {
+			c.abandon(after, location)
+			if location, err = c.startUpload(after, &blobUpload{}); err != nil {
 				return err
 			}
 		}
 	}
 	if err := c.putBlob(ctx, location, b); err != nil {
+		leave()
+		if !forgotten(err) {
+			c.abandon(after, location)
+		}
 		return err
 	}
 	b.transfer.set(StateDone, b.size)
@@ -195,8 +200,9 @@ func internal(host string) bool {
 func (c *conn) putBlob(ctx context.Context, location *url.URL, b *blobUpload) error {
 	query := location.Query()
 	query.Set("digest", b.digest.String())
-	location.RawQuery = query.Encode()
-	resp, err := c.do(ctx, http.MethodPut, location, b)
+	to := *location
+	to.RawQuery = query.Encode()
+	resp, err := c.do(ctx, http.MethodPut, &to, b)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,9 @@ func newNetwork(keychain authn.Keychain, rt http.RoundTripper, attempts int) *ne
 // dial authenticates at the repository's registry for the scopes.
 func (n *network) dial(ctx context.Context, repo name.Repository, scopes []string) (*conn, error) {
 	c := &conn{repo: repo, scopes: scopes, wire: &wire{inner: n.transport, pause: n.pause}}
+	c.aside = &aside{dial: func(ctx context.Context) (*conn, error) {
+		return n.dial(ctx, repo, []string{repo.Scope("pull,push,delete")})
+	}}
 	if hosts, ok := n.transport.(*Hosts); ok {
 		var err error
 		if c.repo, c.wire.inner, err = hosts.reach(repo); err != nil {

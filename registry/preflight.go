@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -47,13 +46,7 @@ func (c *conn) tryUpload(ctx context.Context) error {
 // cancelUpload has the registry forget an upload. One that does not will do so in
 // time: uploads break off every day.
 func (c *conn) cancelUpload(ctx context.Context, location *url.URL) {
-	c.cancelUploadWithin(ctx, cancelTimeout, location)
-}
-
-func (c *conn) cancelUploadWithin(ctx context.Context, limit time.Duration, location *url.URL) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
-	if resp, err := c.do(ctx, http.MethodDelete, location, nil); err == nil {
-		_ = resp.Body.Close()
-	}
+	_, _ = c.deleteUpload(ctx, location)
 }

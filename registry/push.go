@@ -159,7 +159,8 @@ func (p *Push) connect(ctx context.Context, d *dest) error {
 //
 // Errors are of type *Error, unless they are the artifact's own: then they
 // match ErrBlobMissing or say what could not be read. When ctx ends, Upload
-// returns at once, or after 1 s at most if uploads were begun that have to be cancelled.
+// returns at once, or after 1 s at most if uploads were begun that have to be cancelled:
+// also those of which a part was sent, whose bytes a registry would keep.
 func (p *Push) Upload(ctx context.Context, a Artifact) error {
 	t, err := p.tree(a)
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory" // the driver of StartRegistry
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // RegistryOptions.Dir
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"   // the driver of StartRegistry
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/sirupsen/logrus"
 )
@@ -54,6 +55,9 @@ type RegistryOptions struct {
 	// server, which then gives a token without them. Default nil.
 	Deny func(scope string) bool
 
+	// Dir is where the registry has its storage. Default: in memory.
+	Dir string
+
 	// Wrap puts a handler of the test in front of the registry and its token
 	// server, for faults. What it answers is recorded like the rest. Default
 	// nil.
@@ -64,6 +68,7 @@ type RegistryOptions struct {
 type Registry struct {
 	Host   string // "127.0.0.1:port", as references begin
 	CAFile string // PEM file with the certificate of a TLS registry, else ""
+	Dir    string // where it has its storage, "" for in memory
 
 	opt     RegistryOptions
 	key     ed25519.PrivateKey // of the token server
@@ -93,7 +98,7 @@ func (r Request) String() string {
 }
 
 // StartRegistry starts the distribution project's registry in this process,
-// with its storage in memory, until the test ends.
+// with its storage in memory if the options name no directory, until the test ends.
 //
 // References to it need nothing special: go-containerregistry tries https and
 // then http on the loopback interface. A TLS registry has a certificate of its
@@ -104,7 +109,7 @@ func StartRegistry(t testing.TB, opt RegistryOptions) *Registry {
 		opt.User, opt.Password = "captain", "s3cret"
 	}
 	dir := t.TempDir()
-	r := &Registry{opt: opt}
+	r := &Registry{opt: opt, Dir: opt.Dir}
 	r.server = httptest.NewUnstartedServer(nil)
 	r.Host = r.server.Listener.Addr().String()
 	config := &configuration.Configuration{
@@ -113,6 +118,10 @@ func StartRegistry(t testing.TB, opt RegistryOptions) *Registry {
 			"delete":      configuration.Parameters{"enabled": true},
 			"maintenance": configuration.Parameters{"uploadpurging": map[any]any{"enabled": false}},
 		},
+	}
+	if opt.Dir != "" {
+		delete(config.Storage, "inmemory")
+		config.Storage["filesystem"] = configuration.Parameters{"rootdirectory": opt.Dir}
 	}
 	config.Log.AccessLog.Disabled = true
 	config.Log.Level = "panic"

@@ -27,14 +27,14 @@ func StartDebianRegistry(t testing.TB) *Registry {
 		t.Fatalf("starting docker-registry: %v; install docker-registry", err)
 	}
 	dir := t.TempDir()
-	config := filepath.Join(dir, "config.yml")
+	config, data := filepath.Join(dir, "config.yml"), filepath.Join(dir, "data")
 	writeFile(t, config, fmt.Sprintf(`version: 0.1
 log: {accesslog: {disabled: true}, level: info, formatter: text}
 storage:
   filesystem: {rootdirectory: %q}
   delete: {enabled: true}
 http: {addr: "127.0.0.1:0", secret: not-secret}
-`, filepath.Join(dir, "data")))
+`, data))
 	cmd := exec.Command(binary, "serve", config)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	output, err := cmd.StderrPipe()
@@ -51,7 +51,7 @@ http: {addr: "127.0.0.1:0", secret: not-secret}
 		defer close(listening)
 		watchLog(bufio.NewScanner(output), listening)
 	}()
-	r := &Registry{close: func() {
+	r := &Registry{Dir: data, close: func() {
 		_ = cmd.Process.Kill() // it may have ended by itself
 		<-drained
 		_ = cmd.Wait() // the error is the signal
@@ -79,7 +79,7 @@ func StartProxiedDebianRegistry(t testing.TB, wrap func(http.Handler) http.Handl
 		},
 		ErrorLog: discardLog(),
 	}
-	r := &Registry{opt: RegistryOptions{Wrap: wrap}}
+	r := &Registry{opt: RegistryOptions{Wrap: wrap}, Dir: upstream.Dir}
 	r.server = httptest.NewServer(r.record(r.handler(t, proxy)))
 	r.Host = r.server.Listener.Addr().String()
 	r.close = func() {
