@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -148,25 +149,59 @@ func readTags(ctx context.Context, tags []*tag) error {
 	return each(ctx, stale, read)
 }
 
-// writeManifests puts the manifests into a repository by their digests.
+// writeManifests puts the manifests into a repository by their digests, those that are not
+// there.
 func (p *Push) writeManifests(ctx context.Context, d *dest, t *tree) error {
-	if d.has(t.root.digest) {
+	lost, err := p.lost(ctx, d, t)
+	if err != nil {
+		return err
+	}
+	write := func(ctx context.Context, m *manifest) error {
+		if lost[m.digest] || !d.has(t.root.digest) && !d.has(m.digest) {
+			return p.putManifest(ctx, d, m)
+		}
 		return nil
 	}
 	for _, level := range t.below {
-		err := each(ctx, level, func(ctx context.Context, m *manifest) error { return p.writeManifest(ctx, d, m) })
-		if err != nil {
+		if err := each(ctx, level, write); err != nil {
 			return err
 		}
 	}
 	if p.lone() {
 		return nil
 	}
-	if err := p.writeManifest(ctx, d, t.root); err != nil {
+	if err := write(ctx, t.root); err != nil {
 		return err
 	}
-	d.manifests[t.root.digest] = brought
+	if !d.has(t.root.digest) {
+		d.manifests[t.root.digest] = brought
+	}
 	return nil
+}
+
+// lost asks with Verify for all manifests at once that were found there, or by what refers
+// to them, and tells which are not.
+func (p *Push) lost(ctx context.Context, d *dest, t *tree) (map[v1.Hash]bool, error) {
+	lost := map[v1.Hash]bool{}
+	if !p.verify {
+		return lost, nil
+	}
+	var mu sync.Mutex
+	err := each(ctx, t.manifests(), func(ctx context.Context, m *manifest) error {
+		if !d.has(t.root.digest) && !d.has(m.digest) || d.manifests[m.digest] == brought {
+			return nil
+		}
+		return p.network.retry.do(ctx, func(ctx context.Context) error {
+			got, err := d.conn.head(ctx, d.repo.Digest(m.digest.String()))
+			if err == nil && got != m.digest {
+				mu.Lock()
+				defer mu.Unlock()
+				lost[m.digest] = true
+			}
+			return err
+		})
+	})
+	return lost, err
 }
 
 // lone tells whether there is but one tag in all. Putting the manifest there first by
@@ -176,13 +211,6 @@ func (p *Push) writeManifests(ctx context.Context, d *dest, t *tree) error {
 func (p *Push) lone() bool {
 	_, ok := p.refs[0].(name.Tag)
 	return ok && len(p.refs) == 1 && !p.verify
-}
-
-func (p *Push) writeManifest(ctx context.Context, d *dest, m *manifest) error {
-	if d.has(m.digest) {
-		return nil
-	}
-	return p.putManifest(ctx, d, m)
 }
 
 func (p *Push) putManifest(ctx context.Context, d *dest, m *manifest) error {

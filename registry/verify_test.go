@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/registry"
@@ -67,5 +69,32 @@ func remove(t *testing.T, reg *testenv.Registry, repo string, blob v1.Hash) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusAccepted {
 		t.Fatalf("deleting %s: %s", blob, resp.Status)
+	}
+}
+
+// What is missing is sent with Verify, of manifests, too.
+func TestVerifySendsAMissingManifest(t *testing.T) {
+	d := startDaemon(t)
+	img := testenv.RandomImage(t, 1, 1000)
+	a := d.load(t, d.addIndex(t, mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: img}, mutate.IndexAddendum{Add: testenv.RandomImage(t, 1, 1000)})), registry.LoadOptions{})
+	onRegistries(t, nil, func(t *testing.T, reg *testenv.Registry) {
+		push(t, a, registry.Options{}, reg.Host+"/app:1")
+		removeManifest(t, reg, "app", must(img.Digest())(t))
+		for _, tag := range []string{"1", "2"} {
+			p := newPush(t, registry.Options{Verify: true}, reg.Host+"/app:"+tag)
+			if _, err := p.Commit(t.Context(), a); err != nil {
+				t.Errorf("Commit to %s = %v, want nil: what is missing is sent", tag, err)
+			}
+		}
+	})
+}
+
+func removeManifest(t *testing.T, reg *testenv.Registry, repo string, digest v1.Hash) {
+	t.Helper()
+	req := must(http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+reg.Host+"/v2/"+repo+"/manifests/"+digest.String(), nil))(t)
+	resp := must(http.DefaultClient.Do(req))(t)
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("deleting %s: %s", digest, resp.Status)
 	}
 }
