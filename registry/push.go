@@ -91,8 +91,18 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 	if len(refs) == 0 {
 		return nil, errors.New("preparing push: no reference to push to")
 	}
+	return newPush(refs, newNetwork(opt.Keychain, opt.Transport, opt.Attempts), opt), nil
+}
+
+// Another is a push to the same references that may be used beside this one. It waits as
+// well where a registry asks this one for patience.
+func (p *Push) Another() *Push {
+	return newPush(p.refs, p.network, Options{Jobs: p.jobs, Verify: p.verify, Progress: p.progress})
+}
+
+func newPush(refs []name.Reference, n *network, opt Options) *Push {
 	p := &Push{
-		network:  newNetwork(opt.Keychain, opt.Transport, opt.Attempts),
+		network:  n,
 		jobs:     opt.Jobs,
 		verify:   opt.Verify,
 		progress: opt.Progress,
@@ -116,7 +126,7 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 			})
 		}
 	}
-	return p, nil
+	return p
 }
 
 // Connect connects to every registry and gets the tokens for pushing there, which

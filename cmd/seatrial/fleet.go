@@ -103,9 +103,9 @@ func (f *fleet) phases(s *share) llb.Phases {
 // bring uploads one builder's blobs while its tests run, and returns when they have
 // passed.
 func (f *fleet) bring(ctx context.Context, image *llb.Shipment, artifact registry.Artifact) error {
-	push, err := f.ship.another()
-	if err != nil {
-		return err
+	push := f.ship.push
+	if push != nil {
+		push = push.Another()
 	}
 	return f.ship.send(ctx, push, image, artifact, f.delivery)
 }

@@ -123,19 +123,6 @@ func (s *shipping) load(ctx context.Context, image *llb.Shipment, builder *build
 	return artifact, nil
 }
 
-// another is a push to the same references, to be used beside the first one; nil if
-// nothing is pushed.
-func (s *shipping) another() (*registry.Push, error) {
-	if s.push == nil {
-		return nil, nil
-	}
-	push, err := registry.NewPush(s.refs, s.options)
-	if err != nil {
-		return nil, &pushError{err}
-	}
-	return push, nil
-}
-
 // send uploads the blobs, if there is a push, and returns when the image has passed.
 func (s *shipping) send(ctx context.Context, push *registry.Push, image *llb.Shipment, artifact registry.Artifact, d *delivery) error {
 	if push != nil {
