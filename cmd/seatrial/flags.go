@@ -144,7 +144,11 @@ func destinationFlags(use, push string) []cli.Flag {
 		listFlag(catImage, "tag", "`REFERENCE` "+use, "t"),
 		listFlag(catImage, "output", "write the image, once it has passed its tests: `DIR`, -, or type=local|tar|oci|docker|registry|image,dest=…; may be repeated", "o"),
 		boolFlag(catImage, "push", push),
-		boolFlag(catImage, "verify-push", "before tags move, ask the registries for every blob and manifest of the image, and send what is missing"),
+		verifyPushFlag(),
 		load,
 	}
+}
+
+func verifyPushFlag() cli.Flag {
+	return boolFlag(catImage, "verify-push", "before tags move, ask the registries for every blob and manifest of the image, and send what is missing")
 }

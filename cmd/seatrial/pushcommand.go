@@ -27,6 +27,7 @@ func pushCommand(std Streams) *cli.Command {
 		Flags: slices.Concat([]cli.Flag{
 			listFlag(catImage, "tag", "`REFERENCE` to push to; may be repeated, across registries (default: [$REGISTRY/]$ACCOUNT/$IMAGE with the tags $TAG and latest)", "t"),
 			stringFlag(catImage, "image", "`TAG|NAME|DIGEST` of the image, if there are several"),
+			verifyPushFlag(),
 			boolFlag(catTest, "untested", "push an image that is not known to have passed any test"),
 			dryRunFlag("tell what would be sent, mounted and tagged, and by whose credentials; move nothing"),
 		}, registryFlags(), outputFlags()),
@@ -58,7 +59,7 @@ func newPushPlan(c *cli.Context) (*plan, error) {
 		return nil, usagef("seatrial push app.tar -t REGISTRY/REPOSITORY:TAG", "one LAYOUT_OR_TAR is expected, not %d", c.NArg())
 	}
 	p := &plan{
-		mode: modePush, outputs: &outputSet{push: true}, dryRun: c.Bool("dry-run"),
+		mode: modePush, outputs: &outputSet{push: true}, dryRun: c.Bool("dry-run"), verifyPush: c.Bool("verify-push"),
 		progress: c.String("progress"), quiet: c.Bool("quiet"), debug: c.Bool("debug"),
 		resultFile: c.String("result-file"), metadataFile: c.String("metadata-file"), iidFile: c.String("iidfile"),
 	}
