@@ -62,8 +62,23 @@ func OpenSaved(path string) (*Saved, error) {
 	} else if s.files, err = s.openTar(); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading %s: %w", path, err), s.Close())
 	}
-	if err := s.list(); err != nil {
+	return s.listed()
+}
+
+// ReadSaved is OpenSaved for a tar that is read from r to its end. The path is for
+// errors only.
+func ReadSaved(path string, r io.Reader) (*Saved, error) {
+	s := &Saved{path: path}
+	var err error
+	if s.files, err = s.readTar(r); err != nil {
 		return nil, errors.Join(fmt.Errorf("reading %s: %w", path, err), s.Close())
+	}
+	return s.listed()
+}
+
+func (s *Saved) listed() (*Saved, error) {
+	if err := s.list(); err != nil {
+		return nil, errors.Join(fmt.Errorf("reading %s: %w", s.path, err), s.Close())
 	}
 	return s, nil
 }

@@ -174,7 +174,7 @@ func (s *Saved) convertLayer(ctx context.Context, file string, diffID v1.Hash, d
 // copyCompressed copies r as it is, and has content see what is in it.
 func copyCompressed(w, content io.Writer, r io.Reader) error {
 	raw := io.TeeReader(r, w)
-	z, _, err := decompress(raw)
+	z, err := decompress(raw)
 	if err != nil {
 		return err
 	}

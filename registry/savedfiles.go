@@ -50,8 +50,7 @@ func (t tarFiles) open(name string) (io.ReadCloser, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
-// openTar unpacks a compressed tar, and one that cannot be read at any place, into a
-// file that has no name.
+// openTar unpacks a compressed tar, and one that cannot be read at any place.
 func (s *Saved) openTar() (files, error) {
 	f, err := os.Open(s.path)
 	if err != nil {
@@ -62,19 +61,27 @@ func (s *Saved) openTar() (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, kind, err := decompress(f)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if kind != compression.Uncompressed || !fi.Mode().IsRegular() {
-		if f, err = s.spool(r); err != nil {
-			return nil, err
-		}
+	if !fi.Mode().IsRegular() || compressionOf(bufio.NewReader(io.NewSectionReader(f, 0, maxMagic))) != compression.Uncompressed {
+		return s.readTar(f)
 	}
 	return listTar(f)
 }
 
+// readTar unpacks a tar, whether it is compressed or not.
+func (s *Saved) readTar(in io.Reader) (files, error) {
+	r, err := decompress(in)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	f, err := s.spool(r)
+	if err != nil {
+		return nil, err
+	}
+	return listTar(f)
+}
+
+// spool is a file that has no name, with what is in r.
 func (s *Saved) spool(r io.Reader) (*os.File, error) {
 	f, err := os.CreateTemp("", "seatrial-push-*")
 	if err != nil {
@@ -98,21 +105,19 @@ func compressionOf(r *bufio.Reader) compression.Compression {
 
 // decompress reads gzip, zstd and what is neither. containerd's would have another
 // program read gzip, ahead of what it is asked for.
-func decompress(in io.Reader) (io.ReadCloser, compression.Compression, error) {
+func decompress(in io.Reader) (io.ReadCloser, error) {
 	r := bufio.NewReader(in)
-	kind := compressionOf(r)
-	switch kind {
+	switch compressionOf(r) {
 	case compression.Gzip:
-		z, err := gzip.NewReader(r)
-		return z, kind, err
+		return gzip.NewReader(r)
 	case compression.Zstd:
 		z, err := zstd.NewReader(r)
 		if err != nil {
-			return nil, kind, err
+			return nil, err
 		}
-		return z.IOReadCloser(), kind, nil
+		return z.IOReadCloser(), nil
 	}
-	return io.NopCloser(r), kind, nil
+	return io.NopCloser(r), nil
 }
 
 // listTar finds out where in a tar its files are.

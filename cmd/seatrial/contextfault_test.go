@@ -188,19 +188,55 @@ func TestMalformedDockerfileIsShownAsText(t *testing.T) {
 	}
 }
 
-// TestInputThatNeverEnds has a signal end a wait for standard input.
+// TestInputThatNeverEnds has a signal end a wait for standard input, whatever it is for.
 func TestInputThatNeverEnds(t *testing.T) {
-	cmd := exec.Command("seatrial", "build", "-")
-	stdin, err := cmd.StdinPipe()
+	for _, args := range [][]string{
+		{"build", "-"},
+		{"push", "-", "-t", "127.0.0.1:1/app"},
+		{"push", "-t", "127.0.0.1:1/app", "--registry-user", "captain", "--registry-password-stdin", t.TempDir()},
+	} {
+		cmd := exec.Command("seatrial", args...)
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stdin.Close()
+		c := launch(t, cmd)
+		// More than a pipe holds: that it is written means that it is read.
+		if _, err := io.WriteString(stdin, strings.Repeat("# more\n", 64<<10)); err != nil {
+			t.Fatal(err)
+		}
+		c.signal(syscall.SIGTERM)
+		c.exits(143)
+	}
+}
+
+// TestInputOfTerminal has a user told what is waited for, and Ctrl-C end it.
+func TestInputOfTerminal(t *testing.T) {
+	for what, args := range map[string][]string{
+		"waiting for the build context": {"build", "-"},
+		"waiting for a tar":             {"push", "-", "-t", "127.0.0.1:1/app"},
+		"waiting for the password":      {"push", "-t", "127.0.0.1:1/app", "--registry-user", "captain", "--registry-password-stdin", t.TempDir()},
+	} {
+		s := sit(t, nil, args...)
+		s.until(what)
+		s.types("\x03")
+		s.exits(130)
+	}
+}
+
+// TestPipeThatNeverEnds has a signal end a wait for a named pipe.
+func TestPipeThatNeverEnds(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "app.tar")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, nil, "push", pipe, "-t", "127.0.0.1:1/app")
+	f, err := os.OpenFile(pipe, os.O_WRONLY, 0) // when it is opened for reading
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stdin.Close()
-	c := launch(t, cmd)
-	// More than a pipe holds: that it is written means that it is read.
-	if _, err := io.WriteString(stdin, strings.Repeat("# more\n", 64<<10)); err != nil {
-		t.Fatal(err)
-	}
+	defer f.Close()
 	c.signal(syscall.SIGTERM)
 	c.exits(143)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -51,7 +52,10 @@ func (p *plan) passwordFromStdin(c *cli.Context) (string, error) {
 	if n := len(c.StringSlice("registry-user")); n != 1 {
 		return "", usagef("say --registry-user once, and give others --registry-password-file HOST=FILE", "--registry-password-stdin has the password of one --registry-user, not of %d", n)
 	}
-	content, err := io.ReadAll(io.LimitReader(os.Stdin, 1<<20))
+	content, err := io.ReadAll(io.LimitReader(awaited(c.Context, c.App.Reader, "the password (it is shown as it is typed)", c.App.ErrWriter), 1<<20))
+	if cause := context.Cause(c.Context); cause != nil {
+		return "", cause
+	}
 	if err != nil {
 		return "", usagef("", "--registry-password-stdin: reading standard input: %w", err)
 	}

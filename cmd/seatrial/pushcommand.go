@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -99,8 +100,11 @@ func splitSaved(arg string) (path, image string) {
 }
 
 // open opens what is to be pushed, and finds the image. Errors are the user's.
-func (s *savedSource) open(ctx context.Context) (*registry.Saved, registry.SavedImage, *testsuite.Report, error) {
-	saved, err := registry.OpenSaved(s.path)
+func (s *savedSource) open(ctx context.Context, notes io.Writer) (*registry.Saved, registry.SavedImage, *testsuite.Report, error) {
+	saved, err := s.read(ctx, notes)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return nil, registry.SavedImage{}, nil, cause
+	}
 	if err != nil {
 		hint := ""
 		if errors.Is(err, fs.ErrNotExist) {
@@ -113,6 +117,19 @@ func (s *savedSource) open(ctx context.Context) (*registry.Saved, registry.Saved
 		return nil, registry.SavedImage{}, nil, errors.Join(err, saved.Close())
 	}
 	return saved, img, rep, nil
+}
+
+// read does not wait any longer than ctx for what comes from a terminal or a pipe, be
+// it standard input or another one.
+func (s *savedSource) read(ctx context.Context, notes io.Writer) (*registry.Saved, error) {
+	fi, err := os.Stat(s.path)
+	if err != nil || fi.IsDir() || fi.Mode().IsRegular() {
+		return registry.OpenSaved(s.path)
+	}
+	if s.path == stdinPath {
+		return registry.ReadSaved(s.path, awaited(ctx, os.Stdin, "a tar of the image", notes))
+	}
+	return registry.ReadSaved(s.path, interruptible(ctx, &lateFile{path: s.path}))
 }
 
 // find finds the image, and the tests that it has passed, without which it needs

@@ -11,7 +11,7 @@ import (
 // pushSaved pushes an image that was written before. Nothing is asked of a registry
 // before all of it is known to be whole.
 func (p *plan) pushSaved(ctx context.Context, std Streams, out *outcome) error {
-	saved, img, passed, err := p.saved.open(ctx)
+	saved, img, passed, err := p.saved.open(ctx, std.Err)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -98,7 +99,7 @@ func TestSavedTests(t *testing.T) {
 			if err := registry.WriteLayout(t.Context(), dir, attested, opt); err != nil {
 				t.Fatal(err)
 			}
-			saved, img, rep, err := (&savedSource{path: dir, untested: true}).open(t.Context())
+			saved, img, rep, err := (&savedSource{path: dir, untested: true}).open(t.Context(), io.Discard)
 			if err != nil {
 				t.Fatalf("open of %v: %v", img, err)
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -20,9 +19,6 @@ import (
 	"github.com/seatrial/seatrial/llb"
 	"github.com/seatrial/seatrial/testsuite"
 )
-
-// stdin stands for standard input, as the context or as the Dockerfile.
-const stdin = "-"
 
 // dockerfile reads a Dockerfile that is here and finds out what can be known
 // without a builder: that it is there, that it may be converted by what it asks for,
@@ -66,10 +62,10 @@ func (p *plan) source(c *cli.Context) (*llb.Source, error) {
 	opt := p.build
 	switch {
 	case opt.Context == stdin:
-		src, err := llb.ReadInput(interruptible(c.Context, c.App.Reader), opt.Dockerfile)
+		src, err := llb.ReadInput(awaited(c.Context, c.App.Reader, "the build context", c.App.ErrWriter), opt.Dockerfile)
 		return src, inputError(c.Context, "the build context", err)
 	case opt.Dockerfile == stdin:
-		src, err := llb.ReadDockerfile(opt.Context, interruptible(c.Context, c.App.Reader))
+		src, err := llb.ReadDockerfile(opt.Context, awaited(c.Context, c.App.Reader, "the Dockerfile", c.App.ErrWriter))
 		return src, inputError(c.Context, "the Dockerfile", err)
 	case llb.IsRemote(opt.Context):
 		return nil, checkURL(opt.Context)
@@ -88,17 +84,6 @@ func checkURL(context string) error {
 		return usagef("in a user name or password, / is %2F, # is %23 and ? is %3F", "the build context %s is no URL", context)
 	}
 	return nil
-}
-
-// interruptible is r until ctx is over. A read that never returns is left behind.
-func interruptible(ctx context.Context, r io.Reader) io.Reader {
-	out, in := io.Pipe()
-	go func() {
-		_, err := io.Copy(in, r)
-		in.CloseWithError(err)
-	}()
-	context.AfterFunc(ctx, func() { out.CloseWithError(context.Cause(ctx)) })
-	return out
 }
 
 func inputError(ctx context.Context, what string, err error) error {
