@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -105,6 +106,9 @@ func TestPassing(t *testing.T) {
 		{answer(507), false},
 		{answer(413), false},
 		{&transport.Error{StatusCode: 500, Errors: []transport.Diagnostic{{Code: "UNKNOWN", Detail: "write: disk quota exceeded"}}}, false},
+		{filesystem(28), false},  // ENOSPC
+		{filesystem(122), false}, // EDQUOT
+		{filesystem(5), true},
 		{fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), true},
 		{syscall.ECONNRESET, true},
 		{&net.DNSError{IsNotFound: true}, true},
@@ -120,6 +124,12 @@ func TestPassing(t *testing.T) {
 			t.Errorf("passing(%v) = %v, want %v", tc.err, got, tc.want)
 		}
 	}
+}
+
+// filesystem is what Debian's docker-registry says when a system call on its disk fails.
+func filesystem(errno int) error {
+	body := fmt.Sprintf(`{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{"DriverName":"filesystem","Enclosed":{"Op":"write","Path":"/v2/_uploads/28","Err":%d}}}]}`, errno)
+	return transport.CheckError(&http.Response{StatusCode: 500, Body: io.NopCloser(strings.NewReader(body)), Request: &http.Request{Method: http.MethodPost, URL: &url.URL{}}}, 202)
 }
 
 // A registry that asks for patience gets it from all requests to its host.

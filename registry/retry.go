@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -141,25 +140,6 @@ func unsettled(err error) bool {
 	return errors.As(err, &answer) && slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
 		return d.Code == transport.ManifestBlobUnknownErrorCode
 	})
-}
-
-// full tells whether a registry has no room. For the usual one, which says it in
-// passing, a full disk is a 500; sending the layer again and again does not
-// empty it.
-func full(answer *transport.Error) bool {
-	switch answer.StatusCode {
-	case http.StatusInsufficientStorage:
-		return true
-	case http.StatusTooManyRequests:
-		return false // that quota is one of requests, and fills up again
-	}
-	text := strings.ToLower(answer.Error())
-	for _, sign := range []string{"no space left", "quota exceeded", "exceeded quota", "quota has been exceeded"} {
-		if strings.Contains(text, sign) {
-			return true
-		}
-	}
-	return false
 }
 
 func timeout(err error) bool {

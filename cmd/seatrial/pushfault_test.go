@@ -102,6 +102,7 @@ var pushFaults = []pushFault{
 	{name: "too large", method: "PUT", part: "/blobs/uploads/", answer: replying(413, ""), code: 6, says: "client_max_body_size"},
 	{name: "disk full", method: "PUT", part: "/blobs/uploads/", answer: replying(500, `{"errors":[{"code":"UNKNOWN","message":"write: no space left on device"}]}`), code: 6, says: "no more room"},
 	{name: "507", method: "PUT", part: "/blobs/uploads/", answer: replying(507, ""), code: 6, says: "no more room"},
+	{name: "disk full, by number", method: "POST", part: "/blobs/uploads/", answer: replying(500, `{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{"DriverName":"filesystem","Enclosed":{"Op":"mkdir","Path":"/v2","Err":28}}}]}`), code: 6, says: "no more room"},
 	{name: "quota", method: "POST", part: "/blobs/uploads/", answer: replying(412, `{"errors":[{"code":"PRECONDITION","message":"quota exceeded"}]}`), code: 6, says: "quota exceeded"},
 	{name: "endless answer", method: "PUT", part: "/blobs/uploads/", answer: never, code: 6, says: "403 Forbidden"},
 	{name: "has every blob, it says", method: "HEAD", part: "/blobs/", answer: replying(200, ""), code: 6, says: "no tag moved"},
