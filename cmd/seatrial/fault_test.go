@@ -172,13 +172,25 @@ func TestRegistryRefusesTagAfterAnotherMoved(t *testing.T) {
 		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/locked") && refuse(rw, http.StatusForbidden, "DENIED")
 	})
 	good := w.registry.Host + "/acme/partial:1"
-	c := start(t, w.env(), "run", "-t", good, "-t", bad.Host+"/acme/partial:locked", "--untested", testenv.Dir(t, "Dockerfile", plainDockerfile))
+	locked := bad.Host + "/acme/partial:locked"
+	result := filepath.Join(t.TempDir(), "result.json")
+	c := start(t, w.env(), "run", "-t", good, "-t", locked, "--untested", "--result-file", result, testenv.Dir(t, "Dockerfile", plainDockerfile))
 	c.exits(7)
 	digest := resolve(t.Fatalf, good)
 	if want := good + "@" + digest + "\n"; c.out.String() != want {
 		t.Errorf("standard output = %q, want the one that moved: %q", c.out.String(), want)
 	}
-	c.says("partial:locked", "moved already: "+good)
+	c.says("failed  "+locked+"  tag not moved", "moved already: "+good, bad.Host+" took the image, and refused the tag "+locked)
+	if strings.Contains(c.stderr(), "is back") {
+		t.Errorf("a registry that refuses has gone, it says:\n%s", c.stderr())
+	}
+	raw, err := os.ReadFile(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `"reference": "` + locked + `",`; !strings.Contains(string(raw), want) {
+		t.Errorf("the result file has no %s:\n%s", want, raw)
+	}
 }
 
 // TestBuilderDiesWhileTagging kills the builder between two tags. They no longer need it:

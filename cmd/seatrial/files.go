@@ -37,6 +37,7 @@ type resultDocument struct {
 	Tests         []resultTest      `json:"tests"`
 	Untested      []string          `json:"untestedPlatforms,omitempty"`
 	References    []resultReference `json:"references"`
+	NotMoved      []resultFailure   `json:"notMoved,omitempty"` // tags, when others have moved
 	Warnings      []resultWarning   `json:"warnings"`
 	Outputs       []resultOutput    `json:"outputs"`
 	DryRun        *resultPreview    `json:"dryRun,omitempty"` // what a push would have done
@@ -123,6 +124,9 @@ func (o *outcome) document() resultDocument {
 	}
 	for _, p := range o.pushed {
 		doc.References = append(doc.References, resultReference{canonical(p.Reference), p.Digest.String(), p.Moved, overtakenBy(p)})
+	}
+	for _, f := range o.notMoved() {
+		doc.NotMoved = append(doc.NotMoved, resultFailure{canonical(f.Reference), message(f.Err), f.Unsure})
 	}
 	for _, f := range o.warnings() {
 		doc.Warnings = append(doc.Warnings, f.document())

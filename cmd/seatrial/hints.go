@@ -46,7 +46,7 @@ func hints(err error) []string {
 	case errors.As(err, &lost):
 		return []string{"steps that were finished are cached: run again when it is back"}
 	case errors.As(err, &partial):
-		return []string{"run again when the registry is back; what has moved stays as it is"}
+		return partialHints(partial)
 	case errors.As(err, &push):
 		return append(pushHints(err), "no tag moved")
 	case errors.As(err, &proof):

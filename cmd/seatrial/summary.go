@@ -49,6 +49,7 @@ func (o *outcome) summary(w io.Writer) {
 		}
 		row(w, "pushed", canonical(p.Reference), what)
 	}
+	o.summarizeNotMoved(w)
 	if o.preview != nil {
 		o.preview.summarize(w)
 	}

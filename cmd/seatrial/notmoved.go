@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/seatrial/seatrial/registry"
+)
+
+// resultFailure is a tag that could not be moved, when others have.
+type resultFailure struct {
+	Reference string `json:"reference"`
+	Error     string `json:"error"`
+	Unsure    bool   `json:"unsure,omitempty"` // it may have moved all the same
+}
+
+// notMoved are the tags that could not be moved, when others have, or may have.
+func (o *outcome) notMoved() []registry.Failure {
+	var partial *registry.PartialError
+	if !errors.As(o.err, &partial) {
+		return nil
+	}
+	return partial.Failed
+}
+
+func (o *outcome) summarizeNotMoved(w io.Writer) {
+	for _, f := range o.notMoved() {
+		what := "tag not moved"
+		if f.Unsure {
+			what = "whether the tag moved is unknown"
+		}
+		row(w, "failed", canonical(f.Reference), what)
+	}
+}
+
+// partialHints tell a registry that is away from one that says no, which it will say
+// again.
+func partialHints(err *registry.PartialError) []string {
+	var lines []string
+	waiting := false
+	for _, f := range err.Failed {
+		var e *registry.Error
+		if !errors.As(f.Err, &e) || !saidNo(e.Status) {
+			waiting = true
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s took the image, and refused the tag %s: is it one that may not be overwritten, or not by these credentials?", e.Registry, canonical(f.Reference)))
+	}
+	if waiting {
+		lines = append(lines, "run again when the registry is back")
+	}
+	return append(lines, "what has moved stays as it is")
+}
+
+// saidNo tells whether a status is an answer that does not pass.
+func saidNo(status int) bool {
+	return status >= 400 && status < 500 && status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
+}
