@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/util/suggest"
@@ -73,8 +74,12 @@ func newApp(std Streams) *cli.App {
 }
 
 // unsetEmpty takes variables that are set to nothing for unset: pipelines' templates
-// do that.
+// do that. Whom verify has to believe is not left to that: see who.
 func unsetEmpty(app *cli.App) {
+	var kept []string
+	for _, f := range signerFlags() {
+		kept = append(kept, env(f.Names()[0])...)
+	}
 	for _, cmd := range app.Commands {
 		for _, f := range cmd.Flags {
 			doc, ok := f.(cli.DocGenerationFlag)
@@ -82,7 +87,7 @@ func unsetEmpty(app *cli.App) {
 				continue
 			}
 			for _, name := range doc.GetEnvVars() {
-				if os.Getenv(name) == "" {
+				if os.Getenv(name) == "" && !slices.Contains(kept, name) {
 					_ = os.Unsetenv(name) // fails for names that cannot be set only
 				}
 			}

@@ -38,6 +38,9 @@ func (p *plan) signing(c *cli.Context) error {
 			return err
 		}
 	}
+	if v == "" && c.IsSet("sign") {
+		return usagef("is the variable set that it is from?", "--sign is empty")
+	}
 	if v == "" {
 		return nil
 	}

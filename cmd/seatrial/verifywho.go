@@ -24,6 +24,7 @@ func signerFlags() []cli.Flag {
 func (v *verification) who(c *cli.Context) error {
 	for _, flag := range signerFlags() {
 		// Unlike elsewhere this is not as good as nothing: whoever may push would be believed.
+		// Pipelines have an empty variable for a secret that is not set.
 		if name := flag.Names()[0]; c.IsSet(name) && c.String(name) == "" {
 			return usagef("is the variable set that it is from?", "--%s is empty", name)
 		}
