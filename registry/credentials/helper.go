@@ -30,6 +30,7 @@ const (
 // helpers run credential helpers, each once for a host.
 type helpers struct {
 	limit   time.Duration
+	apart   bool          // in groups of their own, which cannot read from a terminal
 	running chan struct{} // holds one token: two helpers at a time may ask a human twice
 	mu      sync.Mutex
 	answers map[string]answer
@@ -41,7 +42,7 @@ type answer struct {
 }
 
 func newHelpers(limit time.Duration) *helpers {
-	return &helpers{limit: limit, running: make(chan struct{}, 1), answers: map[string]answer{}}
+	return &helpers{limit: limit, apart: !atTerminal(), running: make(chan struct{}, 1), answers: map[string]answer{}}
 }
 
 // get is nil if the helper has nothing for the host.
@@ -79,6 +80,9 @@ func (h *helpers) run(ctx context.Context, program, host string) (*authn.AuthCon
 	limited, cancel := context.WithTimeout(ctx, h.limit)
 	defer cancel()
 	cmd := exec.CommandContext(limited, program, credentials.ActionGet)
+	if h.apart {
+		setApart(cmd)
+	}
 	cmd.WaitDelay = time.Second // a child of its own may hold its output open
 	cmd.Stdin = strings.NewReader(server)
 	var out, stderr bytes.Buffer
