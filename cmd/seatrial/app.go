@@ -102,13 +102,14 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 	}
 	hint := fmt.Sprintf("see %s --help", name)
 	if flag, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok && c.Command != nil {
-		dashes := "--"
-		if len(flag) == 1 {
-			dashes = "-"
-		} else if match, ok := suggest.Search(flag, flagNames(c.Command.Flags), true); ok {
+		if match, ok := suggest.Search(flag, flagNames(c.Command.Flags), true); ok && len(flag) > 1 {
 			hint = fmt.Sprintf("did you mean --%s? %s", match, hint)
 		}
-		err = fmt.Errorf("unknown flag %s%s", dashes, flag)
+		err = fmt.Errorf("unknown flag %s", dashed(flag))
+	} else if c.Command != nil {
+		if bad := badValue(err, c.Command.Flags); bad != nil {
+			err = bad
+		}
 	}
 	return &usageError{err: err, hint: hint}
 }

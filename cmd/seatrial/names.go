@@ -49,7 +49,7 @@ func (p *plan) references(names []string) ([]name.Reference, error) {
 		}
 		ref, err := name.ParseReference(t, opts...)
 		if err != nil {
-			return nil, usagef("a reference looks like registry.example.com/team/app:1.2", "invalid reference %q: %w", t, err)
+			return nil, badReference(t, err)
 		}
 		if _, ok := ref.(name.Digest); ok {
 			return nil, usagef("push to a tag; the digest is printed", "reference %q names a digest, which only the image's content can decide", t)

@@ -97,7 +97,7 @@ func newVerification(c *cli.Context, std Streams) (*verification, error) {
 	}
 	var err error
 	if v.ref, err = name.ParseReference(arg, name.WeakValidation); err != nil {
-		return nil, usagef("a reference looks like registry.example.com/team/app:1.2", "invalid reference %q: %w", arg, err)
+		return nil, badReference(arg, err)
 	}
 	p := &plan{outputs: &outputSet{}, refs: []name.Reference{v.ref}}
 	if err := p.registries(c); err != nil {
