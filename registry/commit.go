@@ -45,7 +45,7 @@ func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	if err := p.complete(ctx, t); err != nil {
 		return nil, err
 	}
-	p.witnesses(ctx, tags, t)
+	p.spareLooks(ctx, tags, t)
 	if err := p.prepare(ctx, tags, t); err != nil {
 		return nil, err
 	}

@@ -251,14 +251,7 @@ func TestCommitBack(t *testing.T) {
 func TestSecondTagOvertakenAfterATwin(t *testing.T) {
 	a, other := loaded(t), loaded(t)
 	var overtake atomic.Bool
-	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			next.ServeHTTP(w, req)
-			if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/2") && overtake.CompareAndSwap(true, false) {
-				push(t, other, registry.Options{}, req.Host+"/app:2")
-			}
-		})
-	}})
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: overtaking(t, &overtake, "2", other)})
 	p := newPush(t, registry.Options{}, reg.Host+"/app:1", reg.Host+"/app:2").WithBackoff(time.Millisecond)
 	upload(t, p, a)
 	push(t, a, registry.Options{}, reg.Host+"/app:1") // the twin

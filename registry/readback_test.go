@@ -94,19 +94,26 @@ func TestTagIsReadBackPatiently(t *testing.T) {
 	}
 }
 
+// overtaking has another push move a tag on as soon as it was written, once for each time
+// that it is armed.
+func overtaking(t *testing.T, armed *atomic.Bool, tag string, other registry.Artifact) func(http.Handler) http.Handler {
+	t.Helper()
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			next.ServeHTTP(w, req)
+			if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/"+tag) && armed.CompareAndSwap(true, false) {
+				push(t, other, registry.Options{}, req.Host+"/app:"+tag)
+			}
+		})
+	}
+}
+
 // Two pushes to one tag at the same time: the last wins, and the other has not
 // failed.
 func TestTagThatAnotherPushMovesOn(t *testing.T) {
 	a, other := loaded(t), loaded(t)
 	var overtake atomic.Bool
-	onRegistries(t, func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			next.ServeHTTP(w, req)
-			if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/1") && overtake.CompareAndSwap(true, false) {
-				push(t, other, registry.Options{}, req.Host+"/app:1")
-			}
-		})
-	}, func(t *testing.T, reg *testenv.Registry) {
+	onRegistries(t, overtaking(t, &overtake, "1", other), func(t *testing.T, reg *testenv.Registry) {
 		push(t, loaded(t), registry.Options{}, reg.Host+"/app:1")
 		overtake.Store(true)
 		pushed := push(t, a, registry.Options{}, reg.Host+"/app:1")
@@ -164,14 +171,7 @@ func TestTagsAreReadBack(t *testing.T) {
 func TestTagThatAnotherPushMovesOnUnseen(t *testing.T) {
 	old, other, now := loaded(t), loaded(t), loaded(t)
 	var overtake atomic.Bool
-	onRegistries(t, func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			next.ServeHTTP(w, req)
-			if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/manifests/1") && overtake.CompareAndSwap(true, false) {
-				push(t, other, registry.Options{}, req.Host+"/app:1")
-			}
-		})
-	}, func(t *testing.T, reg *testenv.Registry) {
+	onRegistries(t, overtaking(t, &overtake, "1", other), func(t *testing.T, reg *testenv.Registry) {
 		tags := []string{reg.Host + "/app:1", reg.Host + "/app:2"}
 		push(t, old, registry.Options{}, tags...)
 		p := newPush(t, registry.Options{}, tags...)

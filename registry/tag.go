@@ -61,10 +61,10 @@ func (p *Push) tags(t *tree) []*tag {
 	return tags
 }
 
-// witnesses spares tags a look before they are written: where the image is new to a
+// spareLooks spares tags a look before they are written: where the image is new to a
 // repository none of them can name it, and one that named something when the push connected
 // stands for the others.
-func (p *Push) witnesses(ctx context.Context, tags []*tag, t *tree) {
+func (p *Push) spareLooks(ctx context.Context, tags []*tag, t *tree) {
 	for _, d := range p.dests {
 		if !d.isNewTo(t) || !d.witnesses(ctx) {
 			continue
