@@ -48,7 +48,7 @@ func newBases(s Store, opt LoadOptions) (*bases, error) {
 	// Whoever reads a layer tries again anyway, and the daemon may be able to
 	// reach what we cannot: nothing is gained by waiting long here.
 	const attempts = 2
-	b := &bases{store: s, network: newNetwork(opt.Keychain, opt.Transport, attempts), fetch: opt.Materialize}
+	b := &bases{store: s, network: newNetwork(Options{Keychain: opt.Keychain, Transport: opt.Transport, Attempts: attempts}), fetch: opt.Materialize}
 	for _, from := range opt.Bases {
 		ref, err := name.ParseReference(from.Reference, opt.NameOptions...)
 		if err != nil {

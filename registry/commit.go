@@ -191,7 +191,7 @@ func (p *Push) lost(ctx context.Context, d *dest, t *tree) (map[v1.Hash]bool, er
 		if !d.has(t.root.digest) && !d.has(m.digest) || d.manifests[m.digest] == brought {
 			return nil
 		}
-		return p.network.retry.do(ctx, func(ctx context.Context) error {
+		return d.conn.retry.do(ctx, func(ctx context.Context) error {
 			got, err := d.conn.head(ctx, d.repo.Digest(m.digest.String()))
 			if err == nil && got != m.digest {
 				mu.Lock()
@@ -216,7 +216,7 @@ func (p *Push) lone() bool {
 func (p *Push) putManifest(ctx context.Context, d *dest, m *manifest) error {
 	ref := d.repo.Digest(m.digest.String())
 	var got v1.Hash
-	err := p.network.retry.do(ctx, func(ctx context.Context) (err error) {
+	err := d.conn.retry.do(ctx, func(ctx context.Context) (err error) {
 		got, err = d.conn.put(ctx, ref, m)
 		return err
 	})

@@ -22,6 +22,7 @@ type conn struct {
 	anonymous bool   // no credentials were found
 	source    string // where they were, if the keychain says so
 	wire      *wire
+	retry     retrier
 	aside     *aside // for abandoning uploads
 	transport http.RoundTripper
 	puller    *remote.Puller

@@ -115,6 +115,18 @@ func (c *conn) errorf(err error, format string, args ...any) error {
 	return e
 }
 
+// reason is what a failure is told by that may pass.
+func (c *conn) reason(err error) string {
+	var known *Error
+	if errors.As(err, &known) {
+		return known.cause()
+	}
+	if request := (*url.Error)(nil); errors.As(err, &request) {
+		err = request.Err // without the address
+	}
+	return (&Error{Err: err, secrets: c.wire.secrets.list()}).cause()
+}
+
 // storage is the host that answered where a registry has blobs sent to and read from
 // another place; "" for the registry itself, and for its token server.
 func storage(err error) string {

@@ -39,8 +39,7 @@ func WriteFile(ctx context.Context, ref name.Reference, mediaType string, data [
 // ReadFile reads a file that WriteFile wrote. It is nil if there is no such tag, and
 // an error if the tag names something else.
 func ReadFile(ctx context.Context, ref name.Reference, mediaType string, opt Options) ([]byte, error) {
-	n := newNetwork(opt.Keychain, opt.Transport, opt.Attempts)
-	conn, err := n.dial(ctx, ref.Context(), []string{ref.Context().Scope(transport.PullScope)})
+	conn, err := newNetwork(opt).dial(ctx, ref.Context(), []string{ref.Context().Scope(transport.PullScope)})
 	if err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func filesystem(errno int) error {
 
 // A registry that asks for patience gets it from all requests to its host.
 func TestPause(t *testing.T) {
-	p := &pause{until: map[string]time.Time{}}
+	p := newNetwork(Options{}).pause
 	resp := &http.Response{
 		StatusCode: http.StatusTooManyRequests,
 		Header:     http.Header{"Retry-After": {"3600"}},

@@ -21,30 +21,39 @@ type network struct {
 	transport http.RoundTripper
 	retry     retrier
 	pause     *pause
+	waiting   func(Wait) (over func())
 }
 
 // newNetwork fills in the defaults.
-func newNetwork(keychain authn.Keychain, rt http.RoundTripper, attempts int) *network {
-	if keychain == nil {
-		keychain = authn.DefaultKeychain
+func newNetwork(opt Options) *network {
+	n := &network{
+		keychain:  opt.Keychain,
+		transport: opt.Transport,
+		retry:     retrier{attempts: opt.Attempts, first: firstBackoff},
+		waiting:   opt.Waiting,
 	}
-	if rt == nil {
-		rt = Transport()
+	if n.keychain == nil {
+		n.keychain = authn.DefaultKeychain
 	}
-	if attempts <= 0 {
-		attempts = defaultAttempts
+	if n.transport == nil {
+		n.transport = Transport()
 	}
-	return &network{
-		keychain:  keychain,
-		transport: rt,
-		retry:     retrier{attempts: attempts, first: firstBackoff},
-		pause:     &pause{until: map[string]time.Time{}},
+	if n.retry.attempts <= 0 {
+		n.retry.attempts = defaultAttempts
 	}
+	if n.waiting == nil {
+		n.waiting = func(Wait) func() { return func() {} }
+	}
+	n.pause = &pause{until: map[string]time.Time{}, waiting: n.waiting}
+	return n
 }
 
 // dial authenticates at the repository's registry for the scopes.
 func (n *network) dial(ctx context.Context, repo name.Repository, scopes []string) (*conn, error) {
-	c := &conn{repo: repo, scopes: scopes, wire: &wire{inner: n.transport, pause: n.pause}}
+	c := &conn{repo: repo, scopes: scopes, wire: &wire{inner: n.transport, pause: n.pause}, retry: n.retry}
+	c.retry.waiting = func(d time.Duration, err error) func() {
+		return n.waiting(Wait{Host: repo.RegistryStr(), For: d, Reason: c.reason(err)})
+	}
 	c.aside = &aside{dial: func(ctx context.Context) (*conn, error) {
 		return n.dial(ctx, repo, []string{repo.Scope("pull,push,delete")})
 	}}
@@ -62,7 +71,7 @@ func (n *network) dial(ctx context.Context, repo name.Repository, scopes []strin
 	if from, ok := auth.(interface{ Source() string }); ok {
 		c.source = from.Source()
 	}
-	err = n.retry.atMost(contactAttempts).do(ctx, func(ctx context.Context) error {
+	err = c.retry.atMost(contactAttempts).do(ctx, func(ctx context.Context) error {
 		c.transport, err = transport.NewWithContext(ctx, c.repo.Registry, auth, transport.NewUserAgent(c.wire, userAgent), scopes)
 		return err
 	})

@@ -15,6 +15,8 @@ const maxRetryAfter = time.Minute
 // pause holds requests back from a host that asked for it by Retry-After. That
 // goes for all requests to the host, which would only be refused as well.
 type pause struct {
+	waiting func(Wait) (over func())
+
 	mu    sync.Mutex
 	until map[string]time.Time
 }
@@ -43,7 +45,13 @@ func (p *pause) wait(ctx context.Context, host string) error {
 		p.mu.Lock()
 		left := time.Until(p.until[host])
 		p.mu.Unlock()
-		if err := sleep(ctx, left); err != nil || left <= 0 {
+		if left <= 0 {
+			return context.Cause(ctx)
+		}
+		over := p.waiting(Wait{Host: host, For: left})
+		err := sleep(ctx, left)
+		over()
+		if err != nil {
 			return err
 		}
 	}

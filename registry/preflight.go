@@ -27,7 +27,7 @@ func (p *Push) Check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return p.network.retry.do(ctx, c.tryUpload)
+		return c.retry.do(ctx, c.tryUpload)
 	})
 }
 

@@ -132,8 +132,9 @@ func (v *previewer) tags(ctx context.Context) ([]TagPreview, error) {
 		tag := &tags[i]
 		tag.Reference, tag.To = ref, v.tree.root.digest
 		g.Go(func() error {
-			return p.network.retry.do(ctx, func(ctx context.Context) (err error) {
-				tag.From, err = conns[ref.Context().Name()].shown(ctx, ref)
+			c := conns[ref.Context().Name()]
+			return c.retry.do(ctx, func(ctx context.Context) (err error) {
+				tag.From, err = c.shown(ctx, ref)
 				return err
 			})
 		})
@@ -163,7 +164,7 @@ func (v *previewer) blob(ctx context.Context, r *route, blob v1.Layer, promised 
 		return err
 	}
 	var there bool
-	err = v.push.network.retry.do(ctx, func(ctx context.Context) (err error) {
+	err = r.conn.retry.do(ctx, func(ctx context.Context) (err error) {
 		there, err = r.conn.hasBlob(ctx, digest)
 		return err
 	})

@@ -3,6 +3,7 @@ package registry
 import (
 	"io"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -28,6 +29,13 @@ type Progress struct {
 	Size       int64
 	Sent       int64 // never more than Size; 0 again when an upload is repeated
 	State      State
+}
+
+// Wait is a pause before a registry is asked again.
+type Wait struct {
+	Host   string // of the registry, or where it sent us to
+	For    time.Duration
+	Reason string // why the last try failed; "" where the host asks to be left alone (Retry-After)
 }
 
 // progressStep is how many bytes pass between two reports.

@@ -44,6 +44,10 @@ type Options struct {
 	// Progress is told how the blobs get on. It is called from several
 	// goroutines and holds them up until it returns. Default nil.
 	Progress func(Progress)
+
+	// Waiting is told that nothing can be done for a while, and calls what it returns when
+	// that is over. It is called from several goroutines, and often. Default nil.
+	Waiting func(Wait) (over func())
 }
 
 // Push brings an artifact under references on any number of registries. Its
@@ -91,7 +95,7 @@ func NewPush(refs []name.Reference, opt Options) (*Push, error) {
 	if len(refs) == 0 {
 		return nil, errors.New("preparing push: no reference to push to")
 	}
-	return newPush(refs, newNetwork(opt.Keychain, opt.Transport, opt.Attempts), opt), nil
+	return newPush(refs, newNetwork(opt), opt), nil
 }
 
 // Another is a push to the same references that may be used beside this one. It waits as
@@ -239,7 +243,7 @@ func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 		defer d.lookForBlobs(ctx, t, 2*p.jobs)()
 	}
 	var got v1.Hash
-	err := p.network.retry.do(ctx, func(ctx context.Context) (err error) {
+	err := d.conn.retry.do(ctx, func(ctx context.Context) (err error) {
 		got, err = d.conn.head(ctx, d.repo.Digest(digest.String()))
 		return err
 	})

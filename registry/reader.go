@@ -13,19 +13,15 @@ import (
 )
 
 // Reader reads what is attested in one repository. Its errors are of type *Error.
-type Reader struct {
-	network *network
-	conn    *conn
-}
+type Reader struct{ conn *conn }
 
 // NewReader connects to a repository for reading.
 func NewReader(ctx context.Context, repo name.Repository, opt Options) (*Reader, error) {
-	n := newNetwork(opt.Keychain, opt.Transport, opt.Attempts)
-	c, err := n.dial(ctx, repo, []string{repo.Scope(transport.PullScope)})
+	c, err := newNetwork(opt).dial(ctx, repo, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{n, c}, nil
+	return &Reader{c}, nil
 }
 
 // Attested is an image or index as a repository has it.
@@ -170,7 +166,7 @@ func (r *Reader) Referrers(ctx context.Context, subject v1.Hash, artifactType st
 func (r *Reader) referrers(ctx context.Context, subject v1.Hash, artifactType string) ([]v1.Descriptor, error) {
 	ref := r.conn.repo.Digest(subject.String())
 	var found []v1.Descriptor
-	err := r.network.retry.do(ctx, func(ctx context.Context) error {
+	err := r.conn.retry.do(ctx, func(ctx context.Context) error {
 		m, err := r.conn.referrersOf(ctx, subject)
 		if m != nil {
 			found = slices.DeleteFunc(m.Manifests, func(d v1.Descriptor) bool { return !maybe(d, artifactType) })
@@ -188,7 +184,7 @@ func maybe(d v1.Descriptor, artifactType string) bool {
 
 func (r *Reader) get(ctx context.Context, ref name.Reference) (*remote.Descriptor, error) {
 	var desc *remote.Descriptor
-	err := r.network.retry.do(ctx, func(ctx context.Context) (err error) {
+	err := r.conn.retry.do(ctx, func(ctx context.Context) (err error) {
 		desc, err = r.conn.puller.Get(ctx, ref)
 		return err
 	})
@@ -211,7 +207,7 @@ func (r *Reader) manifest(ctx context.Context, desc v1.Descriptor) (*v1.Manifest
 
 func (r *Reader) blob(ctx context.Context, desc v1.Descriptor) ([]byte, error) {
 	var data []byte
-	err := r.network.retry.do(ctx, func(ctx context.Context) (err error) {
+	err := r.conn.retry.do(ctx, func(ctx context.Context) (err error) {
 		data, err = r.conn.readAll(ctx, desc)
 		return err
 	})

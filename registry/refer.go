@@ -41,8 +41,7 @@ func Refer(ctx context.Context, repo name.Repository, subject Artifact, r Referr
 	if err != nil {
 		return err
 	}
-	n := newNetwork(opt.Keychain, opt.Transport, opt.Attempts)
-	c, err := n.dial(ctx, repo, []string{repo.Scope(transport.PushScope)})
+	c, err := newNetwork(opt).dial(ctx, repo, []string{repo.Scope(transport.PushScope)})
 	if err != nil {
 		return err
 	}
@@ -50,24 +49,24 @@ func Refer(ctx context.Context, repo name.Repository, subject Artifact, r Referr
 	if err != nil {
 		return err
 	}
-	return c.refer(ctx, n.retry, t, root.digest, r)
+	return c.refer(ctx, t, root.digest, r)
 }
 
 // refer puts the manifest and its blobs, and makes sure that it can be found.
-func (c *conn) refer(ctx context.Context, retry retrier, t *tree, subject v1.Hash, r Referrer) error {
+func (c *conn) refer(ctx context.Context, t *tree, subject v1.Hash, r Referrer) error {
 	ref := c.repo.Digest(t.root.digest.String())
 	pusher, err := remote.NewPusher(c.options()...)
 	if err != nil {
 		return err
 	}
 	for _, blob := range t.blobs {
-		err := retry.do(ctx, func(ctx context.Context) error { return pusher.Upload(ctx, c.repo, blob) })
+		err := c.retry.do(ctx, func(ctx context.Context) error { return pusher.Upload(ctx, c.repo, blob) })
 		if err != nil {
 			return c.errorf(err, "pushing %s", ref)
 		}
 	}
 	var said http.Header
-	err = retry.do(ctx, func(ctx context.Context) (err error) {
+	err = c.retry.do(ctx, func(ctx context.Context) (err error) {
 		said, err = c.putAnswer(ctx, ref, t.root)
 		return err
 	})
@@ -85,7 +84,7 @@ func (c *conn) refer(ctx context.Context, retry retrier, t *tree, subject v1.Has
 		MediaType: t.root.mediaType, Digest: t.root.digest, Size: int64(len(t.root.raw)),
 		ArtifactType: r.Type, Annotations: r.Annotations,
 	}
-	err = retry.do(ctx, func(ctx context.Context) error { return c.tagReferrer(ctx, subject, desc) })
+	err = c.retry.do(ctx, func(ctx context.Context) error { return c.tagReferrer(ctx, subject, desc) })
 	return c.errorf(err, "listing %s under %s", ref, c.referrersTag(subject))
 }
 

@@ -42,6 +42,8 @@ const (
 type retrier struct {
 	attempts int
 	first    time.Duration // the longest first wait; it doubles from there
+
+	waiting func(d time.Duration, err error) (over func()) // is told of every wait
 }
 
 // atMost is the same with fewer attempts.
@@ -66,7 +68,11 @@ func (r retrier) do(ctx context.Context, f func(ctx context.Context) error) erro
 		if attempt >= slowAttempts && timeout(err) || attempt >= settleAttempts && unsettled(err) {
 			return err
 		}
-		if cause := sleep(ctx, rand.N(wait+1)); cause != nil {
+		pause := rand.N(wait + 1)
+		over := r.waiting(pause, err)
+		cause := sleep(ctx, pause)
+		over()
+		if cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)
 		}
 		wait = min(2*wait, maxBackoff)

@@ -87,7 +87,7 @@ func (g *tag) read(ctx context.Context) error {
 		g.before, g.unknown = seen.digest, seen.silent()
 		return nil
 	}
-	return g.push.network.retry.do(ctx, func(ctx context.Context) error {
+	return g.dest.conn.retry.do(ctx, func(ctx context.Context) error {
 		seen, err := g.dest.conn.look(ctx, g.ref)
 		g.before, g.unknown = seen.digest, seen.silent()
 		return err
@@ -124,7 +124,7 @@ func (g *tag) write(ctx context.Context) {
 // put sends the manifest. After an error, open tells that a try may have reached the
 // registry all the same: it was sent, and never refused.
 func (g *tag) put(ctx context.Context) (said v1.Hash, open bool, err error) {
-	err = g.push.network.retry.do(ctx, func(ctx context.Context) (err error) {
+	err = g.dest.conn.retry.do(ctx, func(ctx context.Context) (err error) {
 		var sent atomic.Bool
 		said, err = g.dest.conn.put(noteSent(ctx, &sent), g.ref, g.want)
 		open = open || err != nil && sent.Load() && !answered(err)
@@ -189,7 +189,7 @@ var errTagElsewhere = errors.New("the registry took the manifest, but the tag na
 // on by another push.
 func (g *tag) readBack(ctx context.Context, said v1.Hash) error {
 	var got v1.Hash
-	err := g.push.network.retry.atMost(readBackAttempts).do(ctx, func(ctx context.Context) (err error) {
+	err := g.dest.conn.retry.atMost(readBackAttempts).do(ctx, func(ctx context.Context) (err error) {
 		if got, err = g.dest.conn.named(ctx, g.ref); err != nil || got == g.want.digest {
 			return err
 		}

@@ -210,7 +210,7 @@ func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer, turns la
 	} else if b.unasked {
 		b.begun = r.dest.begun
 	}
-	return p.network.retry.do(ctx, func(ctx context.Context) error {
+	return r.conn.retry.do(ctx, func(ctx context.Context) error {
 		body.fail(nil)
 		err := r.conn.upload(ctx, b)
 		if err == nil {

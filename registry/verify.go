@@ -17,12 +17,12 @@ func (p *Push) verifyDest(ctx context.Context, d *dest, t *tree) error {
 	g.SetLimit(p.jobs)
 	for _, m := range t.manifests() {
 		g.Go(func() error {
-			return p.network.retry.do(ctx, func(ctx context.Context) error { return d.conn.verifyManifest(ctx, m) })
+			return d.conn.retry.do(ctx, func(ctx context.Context) error { return d.conn.verifyManifest(ctx, m) })
 		})
 	}
 	for _, blob := range t.blobs {
 		g.Go(func() error {
-			return p.network.retry.do(ctx, func(ctx context.Context) error { return d.conn.verifyBlob(ctx, blob) })
+			return d.conn.retry.do(ctx, func(ctx context.Context) error { return d.conn.verifyBlob(ctx, blob) })
 		})
 	}
 	return g.Wait()

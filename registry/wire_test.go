@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -77,6 +78,45 @@ func TestRetryAfterHoldsBackAllWorkers(t *testing.T) {
 			}
 			pull(t, pushed[0].Reference, reg)
 		})
+	}
+}
+
+// Why nothing happens for a while is told, of the registry that is waited for.
+func TestWaitsAreTold(t *testing.T) {
+	asked := 0
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PUT", "/manifests/1", func(w http.ResponseWriter, _ *http.Request) bool {
+		switch asked++; asked {
+		case 1:
+			w.WriteHeader(http.StatusBadGateway)
+		case 2:
+			hangUp(w, nil)
+		case 3:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		default:
+			return false
+		}
+		return true
+	})})
+	var told []registry.Wait
+	over := 0
+	p := newPush(t, registry.Options{Waiting: func(w registry.Wait) func() {
+		told = append(told, w)
+		return func() { over++ }
+	}}, reg.Host+"/app:1").WithBackoff(time.Millisecond)
+	if _, err := p.Commit(t.Context(), loaded(t)); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"502 Bad Gateway", "EOF", "429 Too Many Requests", ""}
+	var reasons []string
+	for _, w := range told {
+		reasons = append(reasons, w.Reason)
+		if w.Host != reg.Host || w.For < 0 {
+			t.Errorf("wait %+v, want it to be for %s", w, reg.Host)
+		}
+	}
+	if !slices.Equal(reasons, want) || over != len(told) {
+		t.Errorf("told of %q, %d of them over, want %q, all over", reasons, over, want)
 	}
 }
 

@@ -45,7 +45,7 @@ func (p *plan) startShipping(ctx context.Context, uploads *uploads) (*shipping, 
 		return s, ctx, nil
 	}
 	s.options = p.access.pushOptions()
-	s.options.Progress = uploads.progress
+	s.options.Progress, s.options.Waiting = uploads.progress, uploads.waiting
 	s.options.Verify = p.verifyPush
 	push, err := registry.NewPush(p.refs, s.options)
 	if err != nil {

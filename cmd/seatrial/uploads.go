@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -14,11 +15,15 @@ import (
 // uploadStep is how often the progress of one blob is shown.
 const uploadStep = 100 * time.Millisecond
 
-// uploads shows blobs on their way, one step for each repository.
+// shownWait is the shortest wait for a registry that is shown.
+const shownWait = time.Second
+
+// uploads shows blobs on their way, one step for each repository, and what they wait for.
 type uploads struct {
 	display *display
 	mu      sync.Mutex
 	repos   map[string]*upload
+	waits   map[string]time.Time // for a host: the end of the longest that was shown
 }
 
 type upload struct {
@@ -57,6 +62,27 @@ func (u *uploads) progress(p registry.Progress) {
 	shown := *blob
 	st.Statuses = []*client.VertexStatus{&shown}
 	u.display.send(st)
+}
+
+// waiting is called by the push, from several goroutines, which mostly wait for the same
+// host at the same time. One of them is shown.
+func (u *uploads) waiting(w registry.Wait) (over func()) {
+	end := time.Now().Add(w.For)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if w.For < shownWait || end.Before(u.waits[w.Host].Add(shownWait)) {
+		return func() {}
+	}
+	if u.waits == nil {
+		u.waits = map[string]time.Time{}
+	}
+	u.waits[w.Host] = end
+	name := fmt.Sprintf("[push] %s asks to come back in %.0fs", w.Host, w.For.Seconds())
+	if w.Reason != "" {
+		name = fmt.Sprintf("[push] trying %s again in %.0fs: %s", w.Host, w.For.Seconds(), w.Reason)
+	}
+	done := u.display.step(name)
+	return func() { done(nil) }
 }
 
 func (u *upload) copy() *client.Vertex {
