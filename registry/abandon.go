@@ -31,9 +31,7 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// abandon has the registry forget an upload that came to nothing, and the bytes it has
-// of it, as well as that can be done within abandonTimeout: nobody else would ever ask
-// for it, and a registry that is full stays full of them.
+// abandon is forget for a connection that is used on.
 func (c *conn) abandon(ctx context.Context, location *url.URL) {
 	ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
 	defer cancel()
@@ -43,6 +41,15 @@ func (c *conn) abandon(ctx context.Context, location *url.URL) {
 			return
 		}
 	}
+	c.forget(ctx, location)
+}
+
+// forget has the registry forget an upload that came to nothing, and the bytes it has
+// of it, as well as that can be done within abandonTimeout: nobody else would ever ask
+// for it, and a registry that is full stays full of them.
+func (c *conn) forget(ctx context.Context, location *url.URL) {
+	ctx, cancel := context.WithTimeout(ctx, abandonTimeout)
+	defer cancel()
 	for wait := abandonPause; ; wait *= 2 {
 		status, err := c.deleteUpload(ctx, location)
 		if err != nil || status != http.StatusRequestedRangeNotSatisfiable && status < http.StatusInternalServerError {

@@ -93,7 +93,7 @@ func (b *begun) cancel(ctx context.Context) {
 			return
 		}
 		if location != nil {
-			wg.Go(func() { b.conn.cancelUpload(ctx, location) })
+			wg.Go(func() { b.conn.forget(context.WithoutCancel(ctx), location) })
 		}
 	}
 }

@@ -192,8 +192,8 @@ func (p *Push) lost(ctx context.Context, d *dest, t *tree) (map[v1.Hash]bool, er
 			return nil
 		}
 		return d.conn.retry.do(ctx, func(ctx context.Context) error {
-			got, err := d.conn.head(ctx, d.repo.Digest(m.digest.String()))
-			if err == nil && got != m.digest {
+			seen, err := d.conn.look(ctx, d.repo.Digest(m.digest.String()))
+			if err == nil && !seen.holds(m.digest) {
 				mu.Lock()
 				defer mu.Unlock()
 				lost[m.digest] = true

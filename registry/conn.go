@@ -70,13 +70,6 @@ func (c *conn) manifest(ctx context.Context, digest v1.Hash) ([]byte, error) {
 	return d.Manifest, nil
 }
 
-// head tells which manifest a tag or digest names. It is the zero Hash if that
-// is none, or if the registry does not say.
-func (c *conn) head(ctx context.Context, ref name.Reference) (v1.Hash, error) {
-	seen, err := c.look(ctx, ref)
-	return seen.digest, err
-}
-
 // sight is what a HEAD of a manifest says.
 type sight struct {
 	status    int
@@ -84,10 +77,16 @@ type sight struct {
 	mediaType types.MediaType
 }
 
+// holds tells whether a manifest that was asked for by its digest is there. One that Harbor's
+// policies let nobody pull yet (412) is.
+func (s sight) holds(digest v1.Hash) bool {
+	return s.digest == digest || s.status == http.StatusPreconditionFailed
+}
+
 // silent tells that the registry has something and does not say what.
 func (s sight) silent() bool { return s.digest == (v1.Hash{}) && s.status != http.StatusNotFound }
 
-// look is head with the rest of the answer.
+// look asks which manifest a tag or digest names.
 //
 // remote.Head would fail where the registry only forgot a header, and on the
 // 403 that some answer for what is absent.
@@ -99,9 +98,7 @@ func (c *conn) look(ctx context.Context, ref name.Reference) (sight, error) {
 	defer resp.Body.Close()
 	seen := sight{status: resp.StatusCode, mediaType: types.MediaType(resp.Header.Get("Content-Type"))}
 	switch resp.StatusCode {
-	case http.StatusNotFound, http.StatusForbidden:
-		return seen, nil
-	case http.StatusPreconditionFailed: // Harbor's policies: it is there, and may not be pulled
+	case http.StatusNotFound, http.StatusForbidden, http.StatusPreconditionFailed:
 		return seen, nil
 	}
 	if err := transport.CheckError(resp, http.StatusOK); err != nil {
@@ -123,11 +120,7 @@ func (c *conn) named(ctx context.Context, ref name.Reference) (v1.Hash, error) {
 	if err != nil || !seen.silent() {
 		return seen.digest, err
 	}
-	d, err := c.puller.Get(ctx, ref)
-	if err != nil {
-		return v1.Hash{}, c.errorf(err, "reading %s", ref)
-	}
-	return d.Digest, nil
+	return c.digestOf(ctx, ref)
 }
 
 // shown is named of what may be read; the zero Hash stands for what may not, too.
@@ -136,7 +129,16 @@ func (c *conn) shown(ctx context.Context, ref name.Reference) (v1.Hash, error) {
 	if err != nil || seen.status != http.StatusOK || !seen.silent() {
 		return seen.digest, err
 	}
-	return c.named(ctx, ref)
+	return c.digestOf(ctx, ref)
+}
+
+// digestOf reads what a tag names.
+func (c *conn) digestOf(ctx context.Context, ref name.Reference) (v1.Hash, error) {
+	d, err := c.puller.Get(ctx, ref)
+	if err != nil {
+		return v1.Hash{}, c.errorf(err, "reading %s", ref)
+	}
+	return d.Digest, nil
 }
 
 // put writes the manifest under a tag or digest, and returns the digest that

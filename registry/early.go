@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -122,29 +121,4 @@ func (d *dest) tagged(m *manifest) tagged {
 		return tagsNameOthers
 	}
 	return tagsSayNothing
-}
-
-// lookForBlobs asks for as many blobs as may be asked for at a time, and lets the others
-// wait for their turn. The function that it returns waits for the answers, which Upload
-// does not ask for again.
-func (d *dest) lookForBlobs(ctx context.Context, t *tree, most int) (wait func()) {
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	d.seen = map[v1.Hash]bool{}
-	for _, blob := range t.blobs {
-		digest, _ := blob.Digest() // newTree has had it
-		if d.blobs[digest] || unasked(blob) || most == 0 {
-			continue
-		}
-		most--
-		wg.Go(func() {
-			there, err := d.conn.hasBlob(ctx, digest)
-			if err == nil { // otherwise it is asked for again
-				mu.Lock()
-				defer mu.Unlock()
-				d.seen[digest] = there
-			}
-		})
-	}
-	return wg.Wait
 }

@@ -2,14 +2,9 @@ package registry
 
 import (
 	"context"
-	"net/url"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
-
-// cancelTimeout bounds how long a registry may take to forget an upload.
-const cancelTimeout = 5 * time.Second
 
 // Check makes sure that blobs may be pushed to every repository, by beginning an
 // upload there and cancelling it; nothing is left behind. Many registries give a
@@ -38,15 +33,7 @@ func (c *conn) tryUpload(ctx context.Context) error {
 		return c.errorf(err, "asking to push to %s", c.repo)
 	}
 	if location != nil {
-		c.cancelUpload(ctx, location)
+		c.forget(context.WithoutCancel(ctx), location)
 	}
 	return nil
-}
-
-// cancelUpload has the registry forget an upload. One that does not will do so in
-// time: uploads break off every day.
-func (c *conn) cancelUpload(ctx context.Context, location *url.URL) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
-	defer cancel()
-	_, _ = c.deleteUpload(ctx, location)
 }

@@ -242,15 +242,15 @@ func (p *Push) probe(ctx context.Context, d *dest, t *tree) error {
 	case tagsNameOthers:
 		defer d.lookForBlobs(ctx, t, 2*p.jobs)()
 	}
-	var got v1.Hash
+	var seen sight
 	err := d.conn.retry.do(ctx, func(ctx context.Context) (err error) {
-		got, err = d.conn.head(ctx, d.repo.Digest(digest.String()))
+		seen, err = d.conn.look(ctx, d.repo.Digest(digest.String()))
 		return err
 	})
 	switch {
 	case err != nil:
 		return err
-	case got == digest:
+	case seen.digest == digest:
 		d.found(digest)
 	default:
 		d.manifests[digest] = lacking

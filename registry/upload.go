@@ -186,6 +186,31 @@ func unasked(blob v1.Layer) bool {
 	return madeHere(blob) || err == nil && size <= tinyBlob
 }
 
+// lookForBlobs asks for as many blobs as may be asked for at a time, and lets the others
+// wait for their turn. The function that it returns waits for the answers, which Upload
+// does not ask for again.
+func (d *dest) lookForBlobs(ctx context.Context, t *tree, most int) (wait func()) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	d.seen = map[v1.Hash]bool{}
+	for _, blob := range t.blobs {
+		digest, _ := blob.Digest() // newTree has had it
+		if d.blobs[digest] || unasked(blob) || most == 0 {
+			continue
+		}
+		most--
+		wg.Go(func() {
+			there, err := d.conn.hasBlob(ctx, digest)
+			if err == nil { // otherwise it is asked for again
+				mu.Lock()
+				defer mu.Unlock()
+				d.seen[digest] = there
+			}
+		})
+	}
+	return wg.Wait
+}
+
 func (p *Push) uploadBlob(ctx context.Context, r *route, blob v1.Layer, turns lanes) error {
 	digest, err := blob.Digest()
 	if err != nil {

@@ -30,9 +30,9 @@ func (p *Push) verifyDest(ctx context.Context, d *dest, t *tree) error {
 
 func (c *conn) verifyManifest(ctx context.Context, m *manifest) error {
 	ref := c.repo.Digest(m.digest.String())
-	got, err := c.head(ctx, ref)
-	if err == nil && got != m.digest {
-		err = c.errorf(absent(got), "verifying %s", ref)
+	seen, err := c.look(ctx, ref)
+	if err == nil && !seen.holds(m.digest) {
+		err = c.errorf(absent(seen.digest), "verifying %s", ref)
 	}
 	return err
 }

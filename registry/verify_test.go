@@ -1,10 +1,13 @@
 package registry_test
 
 import (
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -87,6 +90,30 @@ func TestVerifySendsAMissingManifest(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Harbor lets nobody pull what was not scanned yet: with 412, which says that it is there.
+func TestVerifyWhereNothingMayBePulledYet(t *testing.T) {
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			rec := httptest.NewRecorder()
+			next.ServeHTTP(rec, req)
+			maps.Copy(w.Header(), rec.Header())
+			if req.Method == http.MethodHead && rec.Code == http.StatusOK && strings.Contains(req.URL.Path, "/manifests/") {
+				rec.Code = http.StatusPreconditionFailed
+				w.Header().Del("Docker-Content-Digest")
+			}
+			w.WriteHeader(rec.Code)
+			_, _ = w.Write(rec.Body.Bytes())
+		})
+	}})
+	d := startDaemon(t)
+	a := d.load(t, d.addIndex(t, mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: testenv.RandomImage(t, 1, 1000)})), registry.LoadOptions{})
+	pushed, err := newPush(t, registry.Options{Verify: true}, reg.Host+"/app:1").WithBackoff(time.Millisecond).Commit(t.Context(), a)
+	if err != nil || !pushed[0].Moved {
+		t.Fatalf("Commit = %+v, %v, want the tag moved", pushed, err)
+	}
+	pull(t, pushed[0].Reference, reg)
 }
 
 func removeManifest(t *testing.T, reg *testenv.Registry, repo string, digest v1.Hash) {
