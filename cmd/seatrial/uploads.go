@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -90,14 +92,21 @@ func (u *upload) copy() *client.Vertex {
 	return &v
 }
 
-// end completes the steps.
+// end completes the steps. What is the matter is shown with the repository that it is the
+// matter with; the others are cancelled because of it, or because of a test.
 func (u *uploads) end(err error) {
+	var failed *registry.Error
+	errors.As(err, &failed)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, up := range u.repos {
+	for repo, up := range u.repos {
 		up.vertex.Completed = now()
-		if err != nil {
+		switch {
+		case err == nil:
+		case failed != nil && failed.Repository == repo:
 			up.vertex.Error = message(err)
+		default:
+			up.vertex.Error = context.Canceled.Error()
 		}
 		u.display.send(&client.SolveStatus{Vertexes: []*client.Vertex{up.copy()}})
 	}
