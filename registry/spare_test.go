@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,12 +12,15 @@ import (
 
 // dialler makes connections, none of which leads anywhere.
 type dialler struct {
+	mu      sync.Mutex
 	dialled int
 	far     []net.Conn
 	err     error
 }
 
 func (d *dialler) dial(context.Context, string, string) (net.Conn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.dialled++
 	if d.err != nil {
 		return nil, d.err
