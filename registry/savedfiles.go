@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	"github.com/containerd/errdefs"
@@ -30,7 +32,12 @@ type tarFiles struct {
 	links map[string]string // hard and symbolic ones
 }
 
-type section struct{ at, size int64 }
+// section is where a file lies, or which entry of the tar it is: one whose holes are
+// left out is not in one piece.
+type section struct {
+	at, size int64
+	sparse   int // counted from 1; 0 for what is in one piece
+}
 
 // maxLinks is more than any archive has in a row.
 const maxLinks = 8
@@ -38,7 +45,9 @@ const maxLinks = 8
 func (t tarFiles) open(name string) (io.ReadCloser, error) {
 	name = path.Clean(name)
 	for range maxLinks {
-		if s, ok := t.files[name]; ok {
+		if s, ok := t.files[name]; ok && s.sparse > 0 {
+			return t.entry(s.sparse)
+		} else if ok {
 			return io.NopCloser(io.NewSectionReader(t.f, s.at, s.size)), nil
 		}
 		to, ok := t.links[name]
@@ -48,6 +57,27 @@ func (t tarFiles) open(name string) (io.ReadCloser, error) {
 		name = to
 	}
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+}
+
+// entry reads the nth entry of the tar as the tar's reader does.
+func (t tarFiles) entry(nth int) (io.ReadCloser, error) {
+	r := tar.NewReader(io.NewSectionReader(t.f, 0, math.MaxInt64))
+	for range nth {
+		if _, err := r.Next(); err != nil {
+			return nil, err
+		}
+	}
+	return io.NopCloser(r), nil
+}
+
+// leavesHolesOut tells whether an entry is sparse, in any of the ways that there are.
+func leavesHolesOut(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
 }
 
 // openTar unpacks a compressed tar, and one that cannot be read at any place.
@@ -127,7 +157,7 @@ func listTar(f *os.File) (files, error) {
 	}
 	t := tarFiles{f: f, files: map[string]section{}, links: map[string]string{}}
 	r := tar.NewReader(f)
-	for {
+	for nth := 1; ; nth++ {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return t, nil
@@ -139,16 +169,18 @@ func listTar(f *os.File) (files, error) {
 			return nil, fmt.Errorf("it is no directory, and no tar: %w", err)
 		}
 		name := path.Clean(h.Name)
-		switch h.Typeflag {
-		case tar.TypeReg:
+		switch {
+		case leavesHolesOut(h):
+			t.files[name] = section{sparse: nth}
+		case h.Typeflag == tar.TypeReg:
 			at, err := f.Seek(0, io.SeekCurrent) // the reader has read the header and no more
 			if err != nil {
 				return nil, err
 			}
-			t.files[name] = section{at, h.Size}
-		case tar.TypeLink:
+			t.files[name] = section{at: at, size: h.Size}
+		case h.Typeflag == tar.TypeLink:
 			t.links[name] = path.Clean(h.Linkname)
-		case tar.TypeSymlink:
+		case h.Typeflag == tar.TypeSymlink:
 			t.links[name] = path.Join(path.Dir(name), h.Linkname)
 		}
 	}
