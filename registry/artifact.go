@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -69,39 +70,68 @@ func Load(ctx context.Context, s Store, desc ocispecs.Descriptor, opt LoadOption
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{store: s, bases: bases, ctx: ctx}
-	return l.artifact(ctx, v1.Descriptor{
+	return newLoader(ctx, s, bases).artifact(ctx, v1.Descriptor{
 		MediaType: types.MediaType(desc.MediaType),
 		Digest:    digest,
 		Size:      desc.Size,
-	})
+	}, 0)
 }
+
+// maxNesting is more than any tool makes of indexes that are one in the other.
+const maxNesting = 8
 
 // loader reads images; they keep it for reading their layers.
 type loader struct {
 	store Store
 	bases *bases
 	ctx   context.Context // Load's: v1.Layer has methods without one
+	read  map[manifestKey]Artifact
 }
 
-func (l *loader) artifact(ctx context.Context, desc v1.Descriptor) (Artifact, error) {
+// manifestKey is what tells descriptors of manifests apart.
+type manifestKey struct {
+	mediaType types.MediaType
+	digest    v1.Hash
+	size      int64
+}
+
+func newLoader(ctx context.Context, s Store, b *bases) *loader {
+	return &loader{store: s, bases: b, ctx: ctx, read: map[manifestKey]Artifact{}}
+}
+
+// artifact reads what is in as many indexes, one in the other. A manifest is read once,
+// however many name it.
+func (l *loader) artifact(ctx context.Context, desc v1.Descriptor, within int) (Artifact, error) {
+	key := manifestKey{desc.MediaType, desc.Digest, desc.Size}
+	if a, ok := l.read[key]; ok {
+		return a, nil
+	}
+	var a Artifact
+	var err error
 	switch {
 	case desc.MediaType.IsImage():
-		return l.image(ctx, desc)
+		a, err = l.image(ctx, desc)
 	case desc.MediaType.IsIndex():
-		return l.index(ctx, desc)
+		a, err = l.index(ctx, desc, within)
+	default:
+		err = fmt.Errorf("reading image %s: unknown media type %q", desc.Digest, desc.MediaType)
 	}
-	return nil, fmt.Errorf("reading image %s: unknown media type %q", desc.Digest, desc.MediaType)
+	if err != nil {
+		return nil, err
+	}
+	l.read[key] = a
+	return a, nil
 }
 
-// readVerified reads a blob that is small enough to be held in memory.
+// readVerified reads a blob that is small enough to be held in memory. A size
+// below 0 is not known.
 func readVerified(ctx context.Context, s Store, desc v1.Descriptor) ([]byte, error) {
 	if desc.Size > maxMetadata {
 		return nil, fmt.Errorf("reading %s: %d bytes are too many for a manifest or config", desc.Digest, desc.Size)
 	}
 	r, err := s.Open(ctx, desc)
 	if err != nil {
-		if errdefs.IsNotFound(err) {
+		if errdefs.IsNotFound(err) && !errors.Is(err, ErrBlobMissing) {
 			return nil, fmt.Errorf("%w: %w", ErrBlobMissing, err)
 		}
 		return nil, err
@@ -115,8 +145,8 @@ func readVerified(ctx context.Context, s Store, desc v1.Descriptor) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	if got != desc.Digest {
-		return nil, fmt.Errorf("reading %s: content hashes to %s", desc.Digest, got)
+	if got != desc.Digest || desc.Size >= 0 && desc.Size != int64(len(b)) {
+		return nil, fmt.Errorf("%s is damaged: content hashes to %s (%d of %d bytes)", desc.Digest, got, len(b), desc.Size)
 	}
 	return b, nil
 }

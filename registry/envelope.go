@@ -112,6 +112,5 @@ func (e *envelope) image(ctx context.Context) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{store: e.blobs, bases: &bases{}, ctx: ctx}
-	return l.image(ctx, desc)
+	return newLoader(ctx, e.blobs, &bases{}).image(ctx, desc)
 }

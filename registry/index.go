@@ -20,7 +20,10 @@ type index struct {
 
 var _ v1.ImageIndex = (*index)(nil)
 
-func (l *loader) index(ctx context.Context, desc v1.Descriptor) (*index, error) {
+func (l *loader) index(ctx context.Context, desc v1.Descriptor, within int) (*index, error) {
+	if within == maxNesting {
+		return nil, fmt.Errorf("reading index %s: it is in %d indexes, one in the other: that is too deep", desc.Digest, maxNesting)
+	}
 	raw, err := readVerified(ctx, l.store, desc)
 	if err != nil {
 		return nil, fmt.Errorf("reading index: %w", err)
@@ -31,9 +34,12 @@ func (l *loader) index(ctx context.Context, desc v1.Descriptor) (*index, error) 
 	}
 	x := &index{desc: desc, raw: raw, manifest: manifest, children: map[v1.Hash]Artifact{}}
 	for _, child := range manifest.Manifests {
-		a, err := l.artifact(ctx, child)
+		a, err := l.artifact(ctx, child, within+1)
+		if err != nil && within == 0 {
+			err = fmt.Errorf("in index %s: %w", desc.Digest, err)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("in index %s: %w", desc.Digest, err)
+			return nil, err
 		}
 		x.children[child.Digest] = a
 	}

@@ -109,8 +109,7 @@ func (s *Saved) Load(ctx context.Context, img SavedImage) (Artifact, error) {
 }
 
 func (s *Saved) load(ctx context.Context, img SavedImage) (Artifact, error) {
-	store := blobFiles{s.files}
-	desc := img.desc
+	store, desc := blobFiles{s.files}, img.desc
 	if img.docker != nil {
 		tmp, err := s.tempDir()
 		if err != nil {
@@ -120,11 +119,12 @@ func (s *Saved) load(ctx context.Context, img SavedImage) (Artifact, error) {
 			return nil, err
 		}
 		store = blobFiles{dirFiles{os.DirFS(tmp)}}
-	} else if err := verifyAll(ctx, store, desc); err != nil {
-		return nil, err
 	}
-	l := &loader{store: store, bases: &bases{}, ctx: ctx}
-	return l.artifact(ctx, desc)
+	a, err := newLoader(ctx, store, &bases{}).artifact(ctx, desc, 0)
+	if err == nil && img.docker == nil { // what was converted was verified meanwhile
+		err = verifyBlobs(ctx, store, a)
+	}
+	return a, err
 }
 
 // list finds the images. A tar that Docker has written may describe them both as a

@@ -12,8 +12,7 @@ func (s *Saved) Attested(ctx context.Context, img SavedImage, predicateType stri
 	if img.docker != nil {
 		return nil, nil
 	}
-	l := &loader{store: blobFiles{s.files}, bases: &bases{}, ctx: ctx}
-	a, err := l.artifact(ctx, img.desc)
+	a, err := newLoader(ctx, blobFiles{s.files}, &bases{}).artifact(ctx, img.desc, 0)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", s.path, err)
 	}

@@ -192,12 +192,20 @@ type blobFiles struct{ files }
 func (b blobFiles) Open(ctx context.Context, desc v1.Descriptor) (io.ReadCloser, error) {
 	r, err := b.open(blobPath(desc.Digest))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is not there: %w", blobPath(desc.Digest), errdefs.ErrNotFound)
+		return nil, missingFile(desc.Digest)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", desc.Digest, err)
 	}
 	return &endingReader{ReadCloser: r, ctx: ctx}, nil
+}
+
+// missingFile is the error for a blob without a file. No daemon is to blame.
+type missingFile v1.Hash
+
+func (m missingFile) Error() string { return v1.Hash(m).String() + " is missing" }
+func (m missingFile) Is(target error) bool {
+	return target == ErrBlobMissing || target == errdefs.ErrNotFound
 }
 
 func (b blobFiles) Has(_ context.Context, digest v1.Hash) (bool, error) {

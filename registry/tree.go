@@ -19,7 +19,7 @@ type manifest struct {
 // tree is all that has to be in a repository for it to have an artifact.
 type tree struct {
 	root  *manifest
-	below [][]*manifest // children, the deepest first: a manifest needs its own to be there
+	below [][]*manifest // what is in it, each once and before what it is in: a manifest needs its own to be there
 	blobs []v1.Layer    // layers and configs of all images, each once
 }
 
@@ -29,40 +29,49 @@ func (t *tree) manifests() []*manifest {
 }
 
 func newTree(a Artifact) (*tree, error) {
-	b := &treeBuilder{tree: &tree{}, seen: map[v1.Hash]bool{}}
-	levels := [][]*manifest{}
-	root, err := b.add(a, 0, &levels)
+	b := &treeBuilder{blobs: map[v1.Hash]bool{}, heights: map[v1.Hash]int{}}
+	height, err := b.add(a)
 	if err != nil {
 		return nil, err
 	}
-	b.tree.root = root
-	for i := len(levels) - 1; i > 0; i-- {
-		b.tree.below = append(b.tree.below, levels[i])
-	}
-	return b.tree, nil
+	return &tree{root: b.levels[height][0], below: b.levels[:height], blobs: b.found}, nil
 }
 
 type treeBuilder struct {
-	tree *tree
-	seen map[v1.Hash]bool // blobs
+	levels  [][]*manifest // by their height
+	found   []v1.Layer
+	blobs   map[v1.Hash]bool // that were found
+	heights map[v1.Hash]int  // of manifests
 }
 
-func (b *treeBuilder) add(a Artifact, depth int, levels *[][]*manifest) (*manifest, error) {
+// add adds what is not there yet, and tells the height: 0 for an image, and for an
+// index that of the highest in it and 1.
+func (b *treeBuilder) add(a Artifact) (int, error) {
 	m, err := newManifest(a)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	if len(*levels) == depth {
-		*levels = append(*levels, nil)
+	if height, ok := b.heights[m.digest]; ok {
+		return height, nil
 	}
-	(*levels)[depth] = append((*levels)[depth], m)
+	height := 0
 	switch a := a.(type) {
 	case v1.Image:
-		return m, b.addImage(a)
+		err = b.addImage(a)
 	case v1.ImageIndex:
-		return m, b.addIndex(a, depth, levels)
+		height, err = b.addIndex(a)
+	default:
+		err = fmt.Errorf("pushing %s: neither an image nor an index", m.digest)
 	}
-	return nil, fmt.Errorf("pushing %s: neither an image nor an index", m.digest)
+	if err != nil {
+		return 0, err
+	}
+	for len(b.levels) <= height {
+		b.levels = append(b.levels, nil)
+	}
+	b.levels[height] = append(b.levels[height], m)
+	b.heights[m.digest] = height
+	return height, nil
 }
 
 func newManifest(a Artifact) (*manifest, error) {
@@ -100,29 +109,32 @@ func (b *treeBuilder) addImage(img v1.Image) error {
 			return err
 		}
 		// Foreign layers stay where their URLs say.
-		if b.seen[digest] || !mediaType.IsDistributable() {
+		if b.blobs[digest] || !mediaType.IsDistributable() {
 			continue
 		}
-		b.seen[digest] = true
-		b.tree.blobs = append(b.tree.blobs, l)
+		b.blobs[digest] = true
+		b.found = append(b.found, l)
 	}
 	return nil
 }
 
-func (b *treeBuilder) addIndex(idx v1.ImageIndex, depth int, levels *[][]*manifest) error {
+func (b *treeBuilder) addIndex(idx v1.ImageIndex) (int, error) {
 	children, err := partial.Manifests(idx)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	height := 1
 	for _, child := range children {
 		a, ok := child.(Artifact)
 		if !ok {
 			digest, _ := child.Digest()
-			return fmt.Errorf("pushing %s: neither an image nor an index", digest)
+			return 0, fmt.Errorf("pushing %s: neither an image nor an index", digest)
 		}
-		if _, err := b.add(a, depth+1, levels); err != nil {
-			return err
+		below, err := b.add(a)
+		if err != nil {
+			return 0, err
 		}
+		height = max(height, below+1)
 	}
-	return nil
+	return height, nil
 }
