@@ -43,6 +43,10 @@ func directory(name string, modTime int64) *node {
 	return &node{stat: &fstypes.Stat{Path: name, Mode: uint32(fs.ModeDir | 0o755), ModTime: modTime}, children: map[string]*node{}}
 }
 
+// ErrTemporary tells that the file below os.TempDir could not be made or written that
+// keeps an archive's contents.
+var ErrTemporary = errors.New("keeping temporary files")
+
 // readArchive reads a tar archive, compressed by gzip, bzip2, xz or zstd or not at
 // all, to its end.
 func readArchive(r io.Reader) (_ *archive, err error) {
@@ -53,7 +57,7 @@ func readArchive(r io.Reader) (_ *archive, err error) {
 	defer plain.Close()
 	spool, err := os.CreateTemp("", "seatrial-context-")
 	if err != nil {
-		return nil, fmt.Errorf("keeping the archive: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrTemporary, err)
 	}
 	a := newArchive(spool, spool.Close)
 	defer func() {
@@ -62,14 +66,14 @@ func readArchive(r io.Reader) (_ *archive, err error) {
 		}
 	}()
 	if err := os.Remove(spool.Name()); err != nil {
-		return nil, fmt.Errorf("keeping the archive: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrTemporary, err)
 	}
 	buffered := bufio.NewWriterSize(spool, 1<<20)
 	if err := a.fill(tar.NewReader(plain), buffered); err != nil {
 		return nil, err
 	}
 	if err := buffered.Flush(); err != nil {
-		return nil, fmt.Errorf("keeping the archive: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrTemporary, err)
 	}
 	// What follows the archive's end, padding, is read as well: whoever writes
 	// it must not find the pipe closed.

@@ -195,7 +195,7 @@ func (s *Saved) tempDir() (string, error) {
 	}
 	dir, err := os.MkdirTemp("", "seatrial-push-*")
 	if err != nil {
-		return "", err
+		return "", temporary(err)
 	}
 	s.tmp = dir
 	s.close = append(s.close, func() error { return os.RemoveAll(dir) })

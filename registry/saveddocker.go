@@ -92,7 +92,7 @@ func (s *Saved) convert(ctx context.Context, e *dockerEntry, dir string) (v1.Des
 		return v1.Descriptor{}, fmt.Errorf("the image has %d layers, and its configuration %d", have, want)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
-		return v1.Descriptor{}, err
+		return v1.Descriptor{}, temporary(err)
 	}
 	manifest := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Layers: make([]v1.Descriptor, len(e.Layers))}
 	g, gctx := errgroup.WithContext(ctx)
@@ -143,10 +143,10 @@ func (s *Saved) convertLayer(ctx context.Context, file string, diffID v1.Hash, d
 	defer in.Close()
 	out, err := os.CreateTemp(dir, "layer-*")
 	if err != nil {
-		return v1.Descriptor{}, err
+		return v1.Descriptor{}, temporary(err)
 	}
 	defer out.Close()
-	digest := &digester{w: out, hash: sha256.New()}
+	digest := &digester{w: temporaryWriter{out}, hash: sha256.New()}
 	r := bufio.NewReaderSize(&endingReader{ReadCloser: in, ctx: ctx}, 1<<20)
 	mediaType, content := types.DockerLayer, sha256.New()
 	switch kind := compressionOf(r); kind {
@@ -168,7 +168,7 @@ func (s *Saved) convertLayer(ctx context.Context, file string, diffID v1.Hash, d
 		return v1.Descriptor{}, fmt.Errorf("layer %s is damaged: content of %s hashes to sha256:%s", diffID, file, got)
 	}
 	desc := v1.Descriptor{MediaType: mediaType, Size: digest.size, Digest: v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(digest.hash.Sum(nil))}}
-	return desc, os.Rename(out.Name(), filepath.Join(dir, filepath.FromSlash(blobPath(desc.Digest))))
+	return desc, temporary(os.Rename(out.Name(), filepath.Join(dir, filepath.FromSlash(blobPath(desc.Digest)))))
 }
 
 // copyCompressed copies r as it is, and has content see what is in it.
@@ -206,5 +206,5 @@ func addBlob(dir string, raw []byte, mediaType types.MediaType) (v1.Descriptor, 
 		return v1.Descriptor{}, err
 	}
 	err = os.WriteFile(filepath.Join(dir, filepath.FromSlash(blobPath(digest))), raw, 0o600)
-	return v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, err
+	return v1.Descriptor{MediaType: mediaType, Size: size, Digest: digest}, temporary(err)
 }

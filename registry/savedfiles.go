@@ -115,14 +115,32 @@ func (s *Saved) readTar(in io.Reader) (files, error) {
 func (s *Saved) spool(r io.Reader) (*os.File, error) {
 	f, err := os.CreateTemp("", "seatrial-push-*")
 	if err != nil {
-		return nil, err
+		return nil, temporary(err)
 	}
 	s.close = append(s.close, f.Close)
 	if err := os.Remove(f.Name()); err != nil {
-		return nil, err
+		return nil, temporary(err)
 	}
-	_, err = io.Copy(f, r)
+	_, err = io.Copy(temporaryWriter{f}, r)
 	return f, err
+}
+
+// ErrTemporary tells that a file below os.TempDir could not be made or written.
+var ErrTemporary = errors.New("keeping temporary files")
+
+func temporary(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrTemporary, err)
+}
+
+// temporaryWriter tells errors of writing from those of reading what is written.
+type temporaryWriter struct{ w io.Writer }
+
+func (t temporaryWriter) Write(p []byte) (int, error) {
+	n, err := t.w.Write(p)
+	return n, temporary(err)
 }
 
 // maxMagic is how many bytes tell a compression.

@@ -110,13 +110,21 @@ func (s *savedSource) open(ctx context.Context, notes io.Writer) (*registry.Save
 		if errors.Is(err, fs.ErrNotExist) {
 			hint = "seatrial test -o type=oci,dest=FILE writes an image that has passed its tests"
 		}
-		return nil, registry.SavedImage{}, nil, usagef(hint, "%w", err)
+		return nil, registry.SavedImage{}, nil, unreadable(err, hint)
 	}
 	img, rep, err := s.find(ctx, saved)
 	if err != nil {
 		return nil, registry.SavedImage{}, nil, errors.Join(err, saved.Close())
 	}
 	return saved, img, rep, nil
+}
+
+// unreadable is the error for what cannot be read, unless it was no fault of the file.
+func unreadable(err error, hint string) error {
+	if errors.Is(err, registry.ErrTemporary) {
+		hint = "what is compressed or comes by a pipe is unpacked, and what docker save writes is compressed: " + temporaryHint()
+	}
+	return usagef(hint, "%w", err)
 }
 
 // read does not wait any longer than ctx for what comes from a terminal or a pipe, be

@@ -51,7 +51,7 @@ func (p *plan) readSaved(ctx context.Context, saved *registry.Saved, img registr
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, usagef("write it again: nothing was pushed", "%w", err)
+		return nil, unreadable(err, "write it again: nothing was pushed")
 	}
 	res, err := indexResult(artifact)
 	if err != nil {

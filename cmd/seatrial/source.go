@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/url"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -95,14 +96,19 @@ func inputError(ctx context.Context, what string, err error) error {
 	}
 	hint := ""
 	switch {
-	case errors.Is(err, syscall.ENOSPC):
-		hint = "the archive is kept in a temporary file: point TMPDIR to where there is room"
+	case errors.Is(err, llb.ErrTemporary), errors.Is(err, syscall.ENOSPC):
+		hint = "the archive is kept in a temporary file: " + temporaryHint()
 	case errors.Is(err, exec.ErrNotFound):
 		hint = "install it, or compress with gzip or zstd"
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "-f PATH names the Dockerfile in the archive"
 	}
 	return usagef(hint, "reading %s from standard input: %w", what, err)
+}
+
+// temporaryHint is for a temporary file that cannot be kept.
+func temporaryHint() string {
+	return fmt.Sprintf("point TMPDIR, which is %s, to a directory that is there, may be written to and has room", os.TempDir())
 }
 
 func sourceError(err error, opt llb.Options) error {
