@@ -68,10 +68,15 @@ func newBases(s Store, opt LoadOptions) (*bases, error) {
 // manifests in the store tell: for a layer that need not be mounted, asking a
 // registry would cost more than it can save.
 func (b *bases) in(ctx context.Context, registry string, digest v1.Hash) (name.Repository, bool) {
+	return b.find(ctx, digest, func(r name.Repository) bool { return r.RegistryStr() == registry })
+}
+
+// find is in for those repositories that may be taken.
+func (b *bases) find(ctx context.Context, digest v1.Hash, may func(name.Repository) bool) (name.Repository, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, from := range b.all {
-		if from.repo.RegistryStr() != registry {
+		if !may(from.repo) {
 			continue
 		}
 		b.learnLocally(ctx, from)

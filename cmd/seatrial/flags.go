@@ -64,7 +64,7 @@ func imageFlags() []cli.Flag {
 		listFlag(catImage, "annotation", "annotate the image: `[TYPE:]KEY=VALUE`, TYPE being manifest, index, manifest-descriptor or index-descriptor"),
 		stringFlag(catImage, "compression", "`TYPE` of the layers' compression: gzip, zstd, estargz or uncompressed (default: gzip)"),
 		&cli.IntFlag{Category: catImage, Name: "compression-level", Usage: "`LEVEL` of the compression", EnvVars: env("compression-level"), DefaultText: "the compression's own"},
-		boolFlag(catImage, "force-compression", "compress layers of base images anew that are compressed otherwise"),
+		boolFlag(catImage, "force-compression", "compress layers anew that the builder has compressed otherwise: those of base images, and of steps that it has built before"),
 		stringFlag(catImage, "provenance", "attest how the image was built: true, or `mode=min|max,…` (default: false)"),
 		stringFlag(catImage, "sbom", "attest what is in the image: true, or `generator=IMAGE,…` (default: false)"),
 		listFlag(catImage, "attest", "what --provenance and --sbom do, in one flag: `type=provenance|sbom,…`"),

@@ -132,6 +132,7 @@ func (f *fleet) commit(ctx context.Context) error {
 	if err != nil {
 		return &buildError{err: err}
 	}
+	f.out.noteCompression(ctx, whole)
 	if whole, err = f.delivery.attest(ctx, whole); err != nil {
 		return err
 	}

@@ -17,9 +17,10 @@ import (
 // output only read, so that they cannot disagree.
 type outcome struct {
 	mode        mode
-	names       []string  // the image's, in outputs
-	noted       []finding // before the build
-	compression string    // of layers; "" for the default
+	names       []string       // the image's, in outputs
+	noted       []finding      // before the build
+	compression string         // of layers; "" for the default
+	stayed      map[string]int // how many layers are compressed otherwise, by how
 	started     time.Time
 	duration    time.Duration
 	err         error

@@ -90,6 +90,7 @@ func (s *shipping) ship(ctx context.Context, image *llb.Shipment, d *delivery) e
 	if err != nil {
 		return err
 	}
+	d.out.noteCompression(ctx, artifact)
 	if artifact, err = d.attest(ctx, artifact); err != nil {
 		return err
 	}

@@ -60,6 +60,7 @@ func (o *outcome) summary(w io.Writer) {
 	warnOfContexts(w, o.result.Transfers)
 	building, compressing := o.result.Record.Compression()
 	hintAtCompression(w, o.compression, building, compressing)
+	o.hintAtStayed(w)
 	for _, text := range o.unread {
 		fmt.Fprintf(w, "warning: reading cache %s\n", text)
 	}

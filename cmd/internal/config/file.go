@@ -48,7 +48,7 @@ type Build struct {
 	SourcePolicyFile Path      `key:"source-policy-file" flag:"source-policy-file" doc:"Policy that allows, denies and replaces sources."`
 	Compression      Text      `key:"compression" flag:"compression" doc:"Compression of the layers: gzip, zstd, estargz or uncompressed."`
 	CompressionLevel Int       `key:"compression-level" flag:"compression-level" doc:"Level of the compression."`
-	ForceCompression Bool      `key:"force-compression" flag:"force-compression" doc:"Compress layers of base images anew that are compressed otherwise."`
+	ForceCompression Bool      `key:"force-compression" flag:"force-compression" doc:"Compress layers anew that the builder has compressed otherwise: those of base images, and of steps that it has built before."`
 	Provenance       Text      `key:"provenance" flag:"provenance" doc:"Attest how the image was built: true, or mode=min|max,…"`
 	SBOM             Text      `key:"sbom" flag:"sbom" doc:"Attest what is in the image: true, or generator=IMAGE,…"`
 	Attest           List      `key:"attest" flag:"attest" doc:"Attestations: type=provenance|sbom,…"`
