@@ -39,6 +39,7 @@ type base struct {
 	digest v1.Hash
 	layers map[v1.Hash]bool
 	read   map[v1.Hash]bool // manifests whose layers are in layers
+	met    map[v1.Hash]bool // manifests and indexes, while learning: many may name one
 	local  bool             // all was learned that the store tells
 	full   bool             // and all that the registry tells
 	conn   *conn
@@ -115,7 +116,7 @@ func (b *bases) having(ctx context.Context, from *base, digest v1.Hash) (*conn, 
 	defer b.mu.Unlock()
 	b.learnLocally(ctx, from)
 	if !from.full && !from.layers[digest] {
-		err := b.learn(ctx, from, from.digest, digest, b.fromAnywhere)
+		err := b.learnFrom(ctx, from, digest, b.fromAnywhere)
 		if err != nil && !from.layers[digest] {
 			return nil, err
 		}
@@ -131,7 +132,7 @@ func (b *bases) having(ctx context.Context, from *base, digest v1.Hash) (*conn, 
 // is not there is no error: it may be had from the registry.
 func (b *bases) learnLocally(ctx context.Context, from *base) {
 	if !from.local {
-		_ = b.learn(ctx, from, from.digest, v1.Hash{}, b.fromStore)
+		_ = b.learnFrom(ctx, from, v1.Hash{}, b.fromStore)
 		from.local = ctx.Err() == nil
 	}
 }
@@ -157,12 +158,19 @@ func (b *bases) materialize(ctx context.Context) (bool, error) {
 // manifestReader gets one manifest of a base.
 type manifestReader func(ctx context.Context, from *base, digest v1.Hash) ([]byte, error)
 
+// learnFrom is learn for all of a base.
+func (b *bases) learnFrom(ctx context.Context, from *base, want v1.Hash, read manifestReader) error {
+	from.met = map[v1.Hash]bool{}
+	return b.learn(ctx, from, from.digest, want, read)
+}
+
 // learn notes the layers of a manifest, or of those manifests of an index that
 // read can get, until it has met the wanted layer.
 func (b *bases) learn(ctx context.Context, from *base, digest, want v1.Hash, read manifestReader) error {
-	if from.read[digest] {
+	if from.read[digest] || from.met[digest] {
 		return nil
 	}
+	from.met[digest] = true
 	raw, err := read(ctx, from, digest)
 	if err != nil {
 		return fmt.Errorf("reading manifest %s of base image %s: %w", digest, from.repo, err)

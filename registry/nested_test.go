@@ -77,3 +77,19 @@ func TestIndexesNestedTooDeep(t *testing.T) {
 		t.Errorf("Load of 9 indexes, one in the other = %v, want an error that says how many there may be", err)
 	}
 }
+
+// TestNestedBase looks for a layer in a base image that does not have it, but more ways to
+// those it has than could ever be walked.
+func TestNestedBase(t *testing.T) {
+	d := startDaemon(t)
+	dir := nestedLayout(t, 8)
+	for _, f := range must(os.ReadDir(filepath.Join(dir, "blobs", "sha256")))(t) {
+		d.write(t, v1.Hash{Algorithm: "sha256", Hex: f.Name()}, must(os.ReadFile(filepath.Join(dir, "blobs", "sha256", f.Name())))(t))
+	}
+	a := d.load(t, d.add(t, testenv.RandomImage(t, 1, 1000)), registry.LoadOptions{
+		Bases: []registry.Base{{Reference: "127.0.0.1:1/base", Digest: open(t, dir).Images()[0].Digest}},
+	})
+	if got := registry.OtherwiseCompressed(t.Context(), a, "zstd"); got["gzip"] != 1 {
+		t.Errorf("layers of no base = %v, want one", got)
+	}
+}
