@@ -26,6 +26,7 @@ func hints(err error) []string {
 		lost    *lostError
 		partial *registry.PartialError
 		push    *pushError
+		stated  *saidToFail
 		proof   *unprovenError
 		read    *readError
 		build   *buildError
@@ -49,6 +50,8 @@ func hints(err error) []string {
 		return partialHints(partial)
 	case errors.As(err, &push):
 		return append(pushHints(err), "no tag moved")
+	case errors.As(err, &stated):
+		return []string{"no statement takes another one back: one that does not hold any longer has to be deleted in the registry, or another image made"}
 	case errors.As(err, &proof):
 		return []string{"seatrial run attests what passed, unless it is told --attest-tests=false; --sign has it signed"}
 	case errors.As(err, &read):

@@ -53,7 +53,7 @@ func (k *knownTests) read(ctx context.Context, reader *registry.Reader, image re
 	}
 	k.complete = true
 	for _, data := range image.Statements {
-		if len(passedIn(data, image.Digest)) == 0 {
+		if len(saidIn(data, image.Digest).passed) == 0 {
 			continue
 		}
 		var s statement
@@ -119,10 +119,7 @@ func (k *knownTests) nearest(want string) string {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(unlike(a, want), unlike(b, want)) })
-	if more := len(names) - shownTests; more > 0 {
-		return strings.Join(names[:shownTests], ", ") + fmt.Sprintf(", and %d more", more)
-	}
-	return strings.Join(names, ", ")
+	return listed(names)
 }
 
 // unlike is how many letters differ. A report may have cases by the thousand, with

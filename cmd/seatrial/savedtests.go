@@ -30,11 +30,14 @@ func savedTests(ctx context.Context, saved *registry.Saved, img registry.SavedIm
 			platform = platformName(image.Platform)
 		}
 		stated = stated || len(image.Statements) > 0
-		passed := passedBy(image)
-		for _, name := range passed {
+		word := saidOf(image)
+		if len(word.failed) > 0 {
+			return nil, nil // whatever else passed
+		}
+		for _, name := range word.passed {
 			rep.Cases = append(rep.Cases, testsuite.Case{Name: name, Platform: platform, Status: testsuite.Passed, Cached: true})
 		}
-		if len(passed) == 0 {
+		if len(word.passed) == 0 {
 			rep.Untested = append(rep.Untested, platform)
 		}
 	}
@@ -46,14 +49,4 @@ func savedTests(ctx context.Context, saved *registry.Saved, img registry.SavedIm
 		return nil, nil
 	}
 	return rep, nil
-}
-
-// passedBy are the tests that an image's statements say it has passed.
-func passedBy(image registry.AttestedImage) []string {
-	var names []string
-	for _, s := range image.Statements {
-		names = append(names, passedIn(s, image.Digest)...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -76,7 +76,8 @@ func TestSavedTests(t *testing.T) {
 		"noted only":         {nil, &testNote{Tests: []notedTest{{"unit", "linux/amd64"}}}, []string{"linux/amd64"}, none},
 		"stated of one":      {[]registry.Statement{stating(t, amd, amd, resultPassed)}, nil, none, none},
 		"the other untested": {[]registry.Statement{stating(t, amd, amd, resultPassed)}, &testNote{Tests: []notedTest{{"unit", ""}}, Untested: []string{"linux/arm64"}}, []string{"linux/amd64"}, []string{"linux/arm64"}},
-		"failed":             {[]registry.Statement{stating(t, amd, amd, "FAILED"), stating(t, arm, arm, resultPassed)}, &testNote{Tests: []notedTest{{"unit", ""}}}, none, none},
+		"failed":             {[]registry.Statement{stating(t, amd, amd, resultFailed), stating(t, arm, arm, resultPassed)}, &testNote{Tests: []notedTest{{"unit", ""}}}, none, none},
+		"failed and passed":  {[]registry.Statement{stating(t, amd, amd, resultFailed), stating(t, amd, amd, resultPassed), stating(t, arm, arm, resultPassed)}, nil, none, none},
 		"of another image":   {[]registry.Statement{stating(t, amd, arm, resultPassed), stating(t, arm, arm, resultPassed)}, &testNote{Tests: []notedTest{{"unit", ""}}}, none, none},
 	} {
 		t.Run(name, func(t *testing.T) {

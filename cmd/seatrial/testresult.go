@@ -24,8 +24,10 @@ const (
 	oldStatement = "https://in-toto.io/Statement/v0.1"
 	// testResultType is in-toto's predicate for the result of tests.
 	testResultType = "https://in-toto.io/attestation/test-result/v0.1"
-	// resultPassed is the result of what was pushed; there is no other.
+	// resultPassed is the result of what was pushed.
 	resultPassed = "PASSED"
+	// resultFailed is never written here: other tools may.
+	resultFailed = "FAILED"
 
 	reportName = "junit.xml"
 	reportType = "application/vnd.seatrial.junit+xml"
@@ -37,6 +39,7 @@ type testResult struct {
 	Result        string               `json:"result"`
 	Configuration []resourceDescriptor `json:"configuration"`
 	PassedTests   []string             `json:"passedTests"`
+	FailedTests   []string             `json:"failedTests,omitempty"` // none in what is written here
 	// Reports is an addition to in-toto's fields.
 	Reports []resourceDescriptor `json:"reports,omitempty"`
 }

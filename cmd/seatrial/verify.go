@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -46,8 +45,8 @@ func verifyCommand(std Streams) *cli.Command {
 	return &cli.Command{
 		Name: "verify", Usage: "tell whether an image in a registry passed its tests", ArgsUsage: "REFERENCE",
 		Description: "Reads what seatrial run has attested of the image, and prints it by its digest if its\n" +
-			"tests passed on every platform that it is for. Otherwise the exit code is 4, or 6 if\n" +
-			"the registry does not give the image.\n\n" +
+			"tests passed on every platform that it is for, and none failed. Otherwise the exit code\n" +
+			"is 4, or 6 if the registry does not give the image.\n\n" +
 			"Without --key or --certificate-identity this believes whoever may push to the repository.\n\n" +
 			"   image=$(seatrial verify --key cosign.pub registry.example.com/app:1.2)",
 		Flags: slices.Concat(registryFlags(), signerFlags(), []cli.Flag{
@@ -119,23 +118,24 @@ func (v *verification) run(ctx context.Context, std Streams) error {
 	if len(found.Images) == 0 {
 		return unprovenf("%s: the index has no image", v.ref)
 	}
-	payload, err := v.signature(ctx, reader, found.Digest)
+	signed, err := v.signature(ctx, reader, found.Digest)
 	var unproven *unprovenError
-	if errors.As(err, &unproven) && !found.Index {
+	var failed *saidToFail
+	if errors.As(err, &unproven) && !errors.As(err, &failed) && !found.Index {
 		return unprovenf("%w; if it is part of an index, name the index: that is what is signed", err)
 	}
 	if err != nil {
 		return err
 	}
-	if !found.Index && payload != nil {
+	if !found.Index && signed != nil {
 		// Nothing else of an image's referrers is signed; the index's digest
 		// covers what is in it.
-		found.Images[0].Statements = [][]byte{payload}
+		found.Images[0].Statements = signed
 	}
 	var missing []error
 	for _, image := range found.Images {
 		err := v.image(ctx, reader, image, found.Images)
-		if err != nil && !found.Index {
+		if err != nil && !errors.As(err, &failed) && !found.Index {
 			err = unprovenf("%w; if it is part of an index, name the index: this registry may not tell what refers to it", err)
 		}
 		missing = append(missing, err)
@@ -153,22 +153,23 @@ func (v *verification) image(ctx context.Context, reader *registry.Reader, image
 	if len(of) > 1 {
 		platform = platformName(image.Platform)
 	}
-	passed := passedBy(image)
+	word := saidOf(image)
 	on := v.ref.String()
 	if platform != "" {
 		on += " (" + platform + ")"
 	}
-	if len(passed) == 0 {
+	v.note(word.passed, platform, testsuite.Passed)
+	v.note(word.failed, platform, testsuite.Failed)
+	switch {
+	case len(word.failed) > 0:
+		return unprovenf("%s: a statement about %s says that %w", on, image.Digest, &saidToFail{word.failed})
+	case len(word.passed) == 0:
 		return unprovenf("%s: nothing says that %s passed any test", on, image.Digest)
 	}
-	for _, name := range passed {
-		c := testsuite.Case{Name: short(sanitize(name), 40), Platform: platform}
-		row(v.notes, "tested", c.Title(), string(testsuite.Passed))
-	}
-	known := &knownTests{tests: passed}
+	known := &knownTests{tests: word.passed}
 	for _, want := range v.required {
 		want, ok := onPlatform(want, image, of)
-		if !ok || slices.Contains(passed, want) {
+		if !ok || slices.Contains(word.passed, want) {
 			continue
 		}
 		if err := known.read(ctx, reader, image); err != nil {
@@ -181,22 +182,21 @@ func (v *verification) image(ctx context.Context, reader *registry.Reader, image
 	return nil
 }
 
-// passedIn are the tests that a statement says passed on an image: none if it is about
-// something else.
-func passedIn(data []byte, image v1.Hash) []string {
-	var s statement
-	if json.Unmarshal(data, &s) != nil || s.PredicateType != testResultType || s.Predicate.Result != resultPassed {
-		return nil
+func (v *verification) note(tests []string, platform string, st testsuite.Status) {
+	for _, name := range tests {
+		c := testsuite.Case{Name: short(sanitize(name), 40), Platform: platform}
+		row(v.notes, "tested", c.Title(), string(st))
 	}
-	if s.Type != statementType && s.Type != oldStatement || !slices.ContainsFunc(s.Subject, func(sub subject) bool { return sub.Digest[image.Algorithm] == image.Hex }) {
-		return nil
-	}
-	return s.Predicate.PassedTests
 }
 
-// signature makes sure that whoever has to sign says that the image passed, and gives
-// the statement; nil if no signature is asked for.
-func (v *verification) signature(ctx context.Context, reader *registry.Reader, image v1.Hash) ([]byte, error) {
+// signature makes sure that whoever has to sign says that the image passed, and nowhere
+// that it did not, and gives the statements; nil if no signature is asked for.
+//
+// What anybody else has signed neither helps nor harms: whoever may push could keep
+// everybody from an image with a statement of their own. Of the signer's own statements none
+// takes another back: they have no time, a signature by a key has none that could be
+// trusted, and a test that failed need not be among those that passed later.
+func (v *verification) signature(ctx context.Context, reader *registry.Reader, image v1.Hash) ([][]byte, error) {
 	if v.signed == nil {
 		row(v.notes, "signed", "not checked: whoever may push there may have written this (--key, --certificate-identity)", "")
 		return nil, nil
@@ -205,20 +205,35 @@ func (v *verification) signature(ctx context.Context, reader *registry.Reader, i
 	if err != nil {
 		return nil, &readError{err}
 	}
-	var reasons []string
+	var reasons, failed []string
+	var passing [][]byte
 	for _, b := range bundles {
 		payload, err := v.signed.Verify(b)
+		word := saidIn(payload, image)
 		switch {
 		case err != nil:
 			reasons = append(reasons, strings.ReplaceAll(err.Error(), "\n", "; "))
-		case len(passedIn(payload, image)) == 0:
+		case len(word.failed) > 0:
+			failed = append(failed, word.failed...)
+		case len(word.passed) == 0:
 			reasons = append(reasons, "a statement does not say so")
 		default:
-			row(v.notes, "signed", "by "+v.signer, "")
-			return payload, nil
+			passing = append(passing, payload)
 		}
 	}
-	return nil, unprovenf("%s: none of the %s of %s is %s word that it passed its tests%s", v.ref, plural(len(bundles), "signature"), image, v.word, because(reasons))
+	slices.Sort(failed)
+	failed = slices.Compact(failed)
+	switch {
+	case len(passing) == 0:
+		if len(failed) > 0 {
+			reasons = append(reasons, (&saidToFail{failed}).Error())
+		}
+		return nil, unprovenf("%s: none of the %s of %s is %s word that it passed its tests%s", v.ref, plural(len(bundles), "signature"), image, v.word, because(reasons))
+	case len(failed) > 0:
+		return nil, unprovenf("%s: of %s it is %s word that it passed its tests, and that %w", v.ref, image, v.word, &saidToFail{failed})
+	}
+	row(v.notes, "signed", "by "+v.signer, "")
+	return passing, nil
 }
 
 // because tells each reason once.

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/seatrial/seatrial/cmd/internal/sigstore"
+	"github.com/seatrial/seatrial/hack/testenv"
+	"github.com/seatrial/seatrial/registry"
+)
+
+// failing is a statement that tests failed on an image.
+func failing(t *testing.T, about v1.Hash) []byte {
+	t.Helper()
+	data, err := statementOf(testResult{Result: resultFailed, FailedTests: []string{"load"}}, about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// keyPair writes a private key and its public one.
+func keyPair(t *testing.T) (private, public string) {
+	t.Helper()
+	dir := t.TempDir()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte, err error) string {
+		path := filepath.Join(dir, name)
+		if err == nil {
+			err = os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	private = write("private.pem", "PRIVATE KEY", der, err)
+	der, err = x509.MarshalPKIXPublicKey(&key.PublicKey)
+	return private, write("public.pem", "PUBLIC KEY", der, err)
+}
+
+// signedBy puts a statement beside an artifact, signed with a key.
+func signedBy(t *testing.T, private string, repo name.Repository, a registry.Artifact, statement []byte) {
+	t.Helper()
+	signer, err := sigstore.ReadSigner(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := signer.Sign(t.Context(), statement)
+	if err == nil {
+		err = registry.Refer(t.Context(), repo, a, registry.Referrer{Type: sigstore.MediaType, Data: bundle}, registry.Options{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pushedAs pushes an artifact under a tag.
+func pushedAs(t *testing.T, ref name.Reference, a registry.Artifact) v1.Hash {
+	t.Helper()
+	push, err := registry.NewPush([]name.Reference{ref}, registry.Options{})
+	if err == nil {
+		_, err = push.Commit(t.Context(), a)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := a.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return digest
+}
+
+// TestVerifyContradictions has an image of which it is said that its tests passed, and that
+// one failed. It depends on who says so whether that counts.
+func TestVerifyContradictions(t *testing.T) {
+	own, pub := keyPair(t)
+	strangers, _ := keyPair(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
+	a, images := savedIndex(t)
+	first, second := stating(t, images[0], images[0], resultPassed), stating(t, images[1], images[1], resultPassed)
+	failed := registry.Statement{Image: images[1], PredicateType: testResultType, JSON: failing(t, images[1])}
+	passed, both := []registry.Statement{first, second}, []registry.Statement{first, second, failed}
+	for i, tc := range []struct {
+		name     string
+		inIndex  []registry.Statement
+		passedBy string // the key that has signed that the tests passed
+		failedBy string // and that one failed
+		key      string
+		says     []string // nil: it is proven
+	}{
+		{"nobody says that one failed", passed, own, "", pub, nil},
+		{"somebody else says that one failed", passed, own, strangers, pub, nil},
+		{"no signature is asked for", passed, own, strangers, "", nil},
+		{"the key says both", passed, own, own, pub, []string{"is the key's word that it passed its tests, and that load failed"}},
+		{"the key says that one failed", passed, strangers, own, pub, []string{"is the key's word that it passed its tests: load failed"}},
+		{"the index says both", both, "", "", "", []string{"tested  unit (linux/arm64)  passed", "tested  load (linux/arm64)  failed", "says that load failed"}},
+		{"the index says both, signed", both, own, "", pub, []string{"tested  unit (linux/arm64)  passed", "tested  load (linux/arm64)  failed", "says that load failed"}},
+		{"the index says that one failed", []registry.Statement{first, failed}, "", "", "", []string{"tested  load (linux/arm64)  failed"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			ref, err := name.ParseReference(fmt.Sprintf("%s/acme/app-%d:1", reg.Host, i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			attested, err := registry.Attest(t.Context(), a, tc.inIndex, registry.AttestOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			digest := pushedAs(t, ref, attested)
+			if tc.passedBy != "" {
+				signedBy(t, tc.passedBy, ref.Context(), attested, stating(t, digest, digest, resultPassed).JSON)
+			}
+			if tc.failedBy != "" {
+				signedBy(t, tc.failedBy, ref.Context(), attested, failing(t, digest))
+			}
+			args := []string{"verify", ref.Name()}
+			if tc.key != "" {
+				args = append(args, "--key", tc.key)
+			}
+			c := start(t, nil, args...)
+			if tc.says == nil {
+				c.exits(0)
+				return
+			}
+			c.exits(4)
+			c.says(tc.says...)
+			if out := c.out.String(); out != "" {
+				t.Errorf("standard output = %q, want nothing", out)
+			}
+		})
+	}
+}
+
+// TestVerifyImageContradicts is about an image that is no index, all of whose statements
+// are beside it.
+func TestVerifyImageContradicts(t *testing.T) {
+	own, pub := keyPair(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
+	ref, err := name.ParseReference(reg.Host + "/acme/app:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := testenv.RandomImage(t, 1, 64)
+	digest := pushedAs(t, ref, img)
+	signedBy(t, own, ref.Context(), img, stating(t, digest, digest, resultPassed).JSON)
+	start(t, nil, "verify", ref.Name(), "--key", pub).exits(0)
+	signedBy(t, own, ref.Context(), img, failing(t, digest))
+	c := start(t, nil, "verify", ref.Name(), "--key", pub)
+	c.exits(4)
+	c.says("load failed")
+}
