@@ -28,7 +28,8 @@ type Pushed struct {
 // again after it was written. Blobs that Upload has not uploaded are uploaded first. The
 // result is in the order of the references.
 //
-// No tag has moved after an error, unless it is a *PartialError. When ctx ends,
+// No tag has moved after an error, unless it is a *PartialError: then the result has the
+// references that name the artifact all the same, moved or not. When ctx ends,
 // Commit returns at once, or after 2 s if a tag was just being written.
 func (p *Push) Commit(ctx context.Context, a Artifact) ([]Pushed, error) {
 	t, err := p.tree(a)

@@ -163,11 +163,7 @@ func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *de
 	done := d.display.step(fmt.Sprintf("[push] tagging %s", plural(len(s.refs), "reference")))
 	pushed, err := s.push.Commit(ctx, artifact)
 	done(err)
-	out.pushed = pushed
-	var partial *registry.PartialError
-	if errors.As(err, &partial) {
-		out.pushed = partial.Moved
-	}
+	out.pushed = pushed // with a *registry.PartialError, too
 	if err != nil {
 		return &pushError{err}
 	}

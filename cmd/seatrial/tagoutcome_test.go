@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -185,6 +189,44 @@ func TestInterruptAsTheTagArrives(t *testing.T) {
 			if moved && strings.Contains(c.stderr(), "no tag moved") {
 				t.Errorf("it says that no tag moved, and one has:\n%s", c.stderr())
 			}
+		}
+	})
+}
+
+// TestTagsThatWereThereBefore has one tag that names the image already, one that is refused,
+// and one that moves: the first is told like in a push that goes well.
+func TestTagsThatWereThereBefore(t *testing.T) {
+	wrap := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/2") {
+				_, _ = io.Copy(io.Discard, r.Body)
+				refuse(w, http.StatusForbidden, "DENIED")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	eachRegistry(t, wrap, func(t *testing.T, reg *testenv.Registry, config string) {
+		dir, digest := savedImage(t)
+		ref := reg.Host + "/acme/app:"
+		start(t, []string{config}, "push", "--untested", dir, "-t", ref+"1").exits(0)
+		result := filepath.Join(t.TempDir(), "result.json")
+		c := start(t, []string{config}, "push", "--untested", dir, "-t", ref+"1", "-t", ref+"2", "-t", ref+"3", "--result-file", result)
+		c.exits(7)
+		c.says("pushed  "+ref+"1  already there", "pushed  "+ref+"3  tag moved", "failed  "+ref+"2  tag not moved")
+		if want := fmt.Sprintf("%s1@%s\n%s3@%s\n", ref, digest, ref, digest); c.out.String() != want {
+			t.Errorf("standard output = %q, want all that name the image: %q", c.out.String(), want)
+		}
+		dt, err := os.ReadFile(result)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var doc resultDocument
+		if err := json.Unmarshal(dt, &doc); err != nil {
+			t.Fatal(err)
+		}
+		if len(doc.References) != 2 || doc.References[0].Moved || !doc.References[1].Moved || len(doc.NotMoved) != 1 {
+			t.Errorf("the result file has %+v and %+v", doc.References, doc.NotMoved)
 		}
 	})
 }
