@@ -19,8 +19,10 @@ type Status string
 const (
 	Passed Status = "passed"
 	Failed Status = "failed"
-	// NotRun is a test that was stopped, or never started, because the
-	// build ended before it.
+	// Interrupted is a test that had begun and was not over when its suite was stopped,
+	// or the builder lost.
+	Interrupted Status = "interrupted"
+	// NotRun is a test that never started, because the build ended before it.
 	NotRun Status = "not run"
 )
 
@@ -148,6 +150,8 @@ func (r *run) report(rec *llb.Record) Case {
 		c.Status, c.ExitCode = Failed, exitCode(r.err)
 		var flaky *FlakyError
 		c.Flaky = errors.As(r.err, &flaky)
+	case !r.began.IsZero() || len(r.failed) > 0:
+		c.Status = Interrupted
 	}
 	c.Sources = errdefs.Sources(r.err)
 	if r.graph != nil {

@@ -61,7 +61,7 @@ func TestInterrupt(t *testing.T) {
 				c.signal(sig)
 				become(t, step, false, time.Second)
 				c.exits(code)
-				c.says("no tag moved", "not run")
+				c.says("no tag moved", step+"  interrupted")
 				if got := resolve(t.Fatalf, ref); got != "none" {
 					t.Errorf("after %s the tag is %s, want none", sig, got)
 				}

@@ -19,14 +19,16 @@ const stopped = "\nseatrial: stopped here: this is what had arrived of its outpu
 func TestInterruptServices(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		ref, reports := w.registry.Host+"/acme/interrupted", t.TempDir()
+		merged := filepath.Join(t.TempDir(), "junit.xml")
 		test, polite, deaf := marker(), marker(), marker()
-		c := start(t, w.env(), "run", "-t", ref, "--report-dir", reports, testenv.Dir(t, "Dockerfile", plainDockerfile, "seatrial.yaml", `
+		c := start(t, w.env(), "run", "-t", ref, "--report-dir", reports, "--junit", merged, "--test-jobs", "1", testenv.Dir(t, "Dockerfile", plainDockerfile, "seatrial.yaml", `
 tests:
   - name: long
     run: echo long begins; exec `+test+`
     services:
       - {name: polite, from: built, run: "echo polite begins; exec `+polite+`"}
       - {name: deaf, from: built, run: "trap '' TERM INT HUP; echo deaf begins; `+deaf+`; true"}
+  - {name: later, run: "true"}
 `))
 		all := []string{test, polite, deaf}
 		for _, line := range all {
@@ -40,7 +42,11 @@ tests:
 		}
 		t.Logf("all have ended after %s", time.Since(told))
 		c.exits(130)
-		c.says("no tag moved", "not run")
+		c.says("no tag moved", "tested  long  interrupted", "tested  later  not run")
+		junit, err := os.ReadFile(merged)
+		if err != nil || !strings.Contains(string(junit), `message="interrupted"`) || !strings.Contains(string(junit), `message="not run"`) {
+			t.Errorf("the JUnit report is %s, %v, want both tests in it", junit, err)
+		}
 		if got := resolve(t.Fatalf, ref); got != "none" {
 			t.Errorf("after an interruption the tag is %s, want none", got)
 		}

@@ -86,6 +86,6 @@ func TestWatchIsInterrupted(t *testing.T) {
 	s := sit(t, w.env(), "test", "--watch", "--report-dir", t.TempDir(), "--test", "echo under way; sleep 1000", testenv.Dir(t, "Dockerfile", plainDockerfile))
 	s.until(`\d under way\r\n`)
 	s.types("\x03")
-	s.until(`not run`)
+	s.until(`sleep 1000  interrupted`)
 	s.exits(130)
 }
