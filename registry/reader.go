@@ -163,6 +163,12 @@ func (r *Reader) Referrers(ctx context.Context, subject v1.Hash, artifactType st
 	return out, nil
 }
 
+// ListsReferrers tells whether the registry is known to have a referrers API.
+func (r *Reader) ListsReferrers(ctx context.Context, subject v1.Hash) bool {
+	m, err := r.conn.listed(ctx, subject)
+	return err == nil && m != nil
+}
+
 func (r *Reader) referrers(ctx context.Context, subject v1.Hash, artifactType string) ([]v1.Descriptor, error) {
 	ref := r.conn.repo.Digest(subject.String())
 	var found []v1.Descriptor

@@ -32,7 +32,7 @@ func TestReader(t *testing.T) {
 		const kind = "application/vnd.example.signature"
 		// As a signature does, it comes before its subject.
 		for _, text := range []string{"first", "second"} {
-			err := registry.Refer(t.Context(), ref.Context(), attested, registry.Referrer{Type: kind, Data: []byte(text)}, registry.Options{})
+			_, err := registry.Refer(t.Context(), ref.Context(), attested, registry.Referrer{Type: kind, Data: []byte(text)}, registry.Options{})
 			if err != nil {
 				t.Fatalf("Refer to %s: %v", ref, err)
 			}

@@ -70,7 +70,7 @@ func TestReferWithoutReferrersAPI(t *testing.T) {
 			notes := map[string]string{"org.example.note": "kept"}
 			for _, word := range []string{"word", "other word", "word"} {
 				r := registry.Referrer{Type: kind, Data: []byte(word), Annotations: notes}
-				if err := registry.Refer(t.Context(), repo, img, r, opt); err != nil {
+				if _, err := registry.Refer(t.Context(), repo, img, r, opt); err != nil {
 					t.Fatalf("Refer: %v", err)
 				}
 			}
@@ -110,10 +110,11 @@ func TestReferTagsNothingWithOCISubject(t *testing.T) {
 			img := d.load(t, d.add(t, ociImage(t)), registry.LoadOptions{})
 			repo := must(name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/" + says))(t)
 			r := registry.Referrer{Type: "application/vnd.example.word", Data: []byte("word")}
-			if err := registry.Refer(t.Context(), repo, img, r, registry.Options{Attempts: 1}); err != nil {
-				t.Fatalf("Refer: %v", err)
-			}
 			tag := repo.Tag(strings.Replace(must(img.Digest())(t).String(), ":", "-", 1))
+			told := must(registry.Refer(t.Context(), repo, img, r, registry.Options{Attempts: 1}))(t)
+			if (told != nil) != want || told != nil && *told != tag {
+				t.Errorf("Refer tells of %v, want %s: %t", told, tag, want)
+			}
 			if _, err := remote.Head(tag); (err == nil) != want {
 				t.Errorf("looking for %s: %v, want it to be there: %t", tag, err, want)
 			}

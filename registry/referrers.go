@@ -62,7 +62,7 @@ func (c *conn) listed(ctx context.Context, subject v1.Hash) (*v1.IndexManifest, 
 // taggedReferrers is what is under the tag that stands in for the referrers API. It is
 // nil if there is no such tag.
 func (c *conn) taggedReferrers(ctx context.Context, subject v1.Hash) (*v1.IndexManifest, error) {
-	ref := c.referrersTag(subject)
+	ref := ReferrersTag(c.repo, subject)
 	d, err := c.puller.Get(ctx, ref)
 	var answer *transport.Error
 	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
@@ -78,9 +78,10 @@ func (c *conn) taggedReferrers(ctx context.Context, subject v1.Hash) (*v1.IndexM
 	return m, nil
 }
 
-// referrersTag is that of the distribution specification, "Referrers Tag Schema".
-func (c *conn) referrersTag(subject v1.Hash) name.Tag {
-	return c.repo.Tag(strings.Replace(subject.String(), ":", "-", 1))
+// ReferrersTag is the tag that lists what refers to a manifest where there is no referrers
+// API: the distribution specification's "Referrers Tag Schema".
+func ReferrersTag(repo name.Repository, subject v1.Hash) name.Tag {
+	return repo.Tag(strings.Replace(subject.String(), ":", "-", 1))
 }
 
 // parseReferrers reads an index, whose type may be in it or beside it.

@@ -36,6 +36,7 @@ type resultDocument struct {
 	Phases        []resultPhase     `json:"phases"`
 	Tests         []resultTest      `json:"tests"`
 	Untested      []string          `json:"untestedPlatforms,omitempty"`
+	Signatures    []resultSignature `json:"signatures,omitempty"` // of the result of the tests; of a dry run: that would be there
 	References    []resultReference `json:"references"`
 	NotMoved      []resultFailure   `json:"notMoved,omitempty"` // tags, when others have moved
 	Warnings      []resultWarning   `json:"warnings"`
@@ -122,6 +123,7 @@ func (o *outcome) document() resultDocument {
 			doc.Tests = append(doc.Tests, testDocument(c))
 		}
 	}
+	doc.Signatures = o.signed.document()
 	for _, p := range o.pushed {
 		doc.References = append(doc.References, resultReference{canonical(p.Reference), p.Digest.String(), p.Moved, overtakenBy(p)})
 	}

@@ -52,7 +52,7 @@ func (p *plan) signingKeyless(c *cli.Context) error {
 	if err != nil {
 		return usagef("--fulcio-url, and --tsa-url or --rekor-url or both, or --signing-config FILE", "--sign keyless: %w", err)
 	}
-	p.signer = sigstore.NewKeyless(services, identity)
+	p.signer = &signer{bundleSigner: sigstore.NewKeyless(services, identity), subject: identity.Subject(), services: services}
 	return nil
 }
 

@@ -29,6 +29,7 @@ type outcome struct {
 	builder  *buildkitd.Builder // the first
 	result   *llb.Result
 	report   *testsuite.Report
+	signed   *signatures // of the result of the tests; nil: there are none
 	pushed   []registry.Pushed
 	preview  *preview // of a dry run
 	unread   []string // caches that could not be read, each with why

@@ -60,8 +60,8 @@ type plan struct {
 	declared    []declared // where the suite's tests come from, one by one
 	found       bool       // the suite's tests are files that were found, not named
 	warned      []finding
-	attestTests bool         // the result of the tests goes into the image's index
-	signer      bundleSigner // of the result; nil: it is not signed
+	attestTests bool    // the result of the tests goes into the image's index
+	signer      *signer // of the result; nil: it is not signed
 
 	resultFile, metadataFile, iidFile, junitFile string
 }

@@ -155,9 +155,11 @@ func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *de
 	}
 	out := d.out
 	if s.dry {
-		return s.preview(ctx, artifact, out)
+		if err := s.preview(ctx, artifact, out); err != nil {
+			return err
+		}
 	}
-	if err := s.sign(ctx, artifact, d); err != nil {
+	if err := s.sign(ctx, artifact, d); err != nil || s.dry {
 		return err
 	}
 	done := d.display.step(fmt.Sprintf("[push] tagging %s", plural(len(s.refs), "reference")))

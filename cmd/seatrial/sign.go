@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -58,8 +59,8 @@ func (p *plan) signing(c *cli.Context) error {
 	if v == keyless {
 		return p.signingKeyless(c)
 	}
-	signer, err := sigstore.ReadSigner(path, os.Getenv(passwordVariable))
-	p.signer = signer
+	key, err := sigstore.ReadSigner(path, os.Getenv(passwordVariable))
+	p.signer = &signer{bundleSigner: key, key: path}
 	if errors.Is(err, sigstore.ErrPassword) {
 		return usagef("the password of the key is expected in the environment, in "+passwordVariable, "--sign: %w", err)
 	}
@@ -72,7 +73,7 @@ func (p *plan) signing(c *cli.Context) error {
 // sign puts the signed result of the tests beside the image, in every repository that
 // it goes to. It is there before the tags are: nobody who asks for it sees an image
 // without it.
-func (s *shipping) sign(ctx context.Context, artifact registry.Artifact, d *delivery) error {
+func (s *shipping) sign(ctx context.Context, artifact registry.Artifact, d *delivery) (err error) {
 	if d.plan.signer == nil || len(d.passed) == 0 {
 		return nil
 	}
@@ -84,17 +85,28 @@ func (s *shipping) sign(ctx context.Context, artifact registry.Artifact, d *deli
 	if err != nil {
 		return err
 	}
-	done := d.display.step("[push] signing the result of the tests")
-	g, gctx := errgroup.WithContext(ctx)
-	repos := map[string]bool{}
+	var repos []name.Repository
 	for _, ref := range s.refs {
-		if repo := ref.Context(); !repos[repo.Name()] {
-			repos[repo.Name()] = true
-			g.Go(func() error { return s.signIn(gctx, repo, artifact, d.plan.signer, payload) })
+		if !slices.Contains(repos, ref.Context()) {
+			repos = append(repos, ref.Context())
 		}
 	}
+	found := make([]signedResult, len(repos))
+	if !s.dry {
+		done := d.display.step("[push] signing the result of the tests")
+		defer func() { done(err) }()
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for i, repo := range repos {
+		g.Go(func() (err error) {
+			found[i], err = s.signIn(gctx, repo, artifact, d.plan.signer, payload)
+			return err
+		})
+	}
 	err = g.Wait()
-	done(err)
+	// Those that another repository's failure came too late for are there.
+	found = slices.DeleteFunc(found, func(f signedResult) bool { return f.by == "" })
+	d.out.signed = &signatures{found, d.plan.signer.services, s.dry}
 	return err
 }
 
@@ -118,37 +130,83 @@ func signedStatement(cases []testsuite.Case, digest v1.Hash) ([]byte, error) {
 
 // signIn leaves a repository alone that has the same word of the same key already: a
 // signature is never the same twice, and every run would add one.
-func (s *shipping) signIn(ctx context.Context, repo name.Repository, artifact registry.Artifact, signer bundleSigner, payload []byte) error {
+func (s *shipping) signIn(ctx context.Context, repo name.Repository, artifact registry.Artifact, by *signer, payload []byte) (signedResult, error) {
+	none := signedResult{}
 	digest, err := artifact.Digest()
 	if err != nil {
-		return err
+		return none, err
+	}
+	if s.dry {
+		return s.wouldSign(ctx, repo, digest, by, payload)
 	}
 	reader, err := registry.NewReader(ctx, repo, s.options)
 	if err != nil {
-		return &pushError{err}
+		return none, &pushError{err}
 	}
 	there, err := reader.Referrers(ctx, digest, sigstore.MediaType)
 	if err != nil {
-		return &pushError{err}
+		return none, &pushError{err}
 	}
 	for _, b := range there {
-		signed, err := signer.Signed(ctx, b, payload)
+		signed, err := by.Signed(ctx, b, payload)
 		if err != nil {
-			return &pushError{err}
+			return none, &pushError{err}
 		}
 		if signed {
-			return nil
+			return by.signed(repo, b)
 		}
 	}
-	bundle, err := signer.Sign(ctx, payload)
+	bundle, err := by.Sign(ctx, payload)
 	if err != nil {
-		return &pushError{err}
+		return none, &pushError{err}
 	}
-	err = registry.Refer(ctx, repo, artifact, registry.Referrer{
+	made, err := by.signed(repo, bundle)
+	if err != nil {
+		return none, err
+	}
+	made.made = true
+	made.tag, err = registry.Refer(ctx, repo, artifact, registry.Referrer{
 		Type: sigstore.MediaType, Data: bundle, Annotations: sigstore.Annotations(testResultType),
 	}, s.options)
 	if err != nil {
-		return &pushError{err}
+		return none, &pushError{err}
 	}
-	return nil
+	return made, nil
+}
+
+// wouldSign tells what signIn would do. It asks no service for a certificate, without which
+// it cannot tell whether a keyless signature that is there is of the same identity.
+func (s *shipping) wouldSign(ctx context.Context, repo name.Repository, digest v1.Hash, by *signer, payload []byte) (signedResult, error) {
+	tag := registry.ReferrersTag(repo, digest)
+	would := signedResult{repo: repo, by: by.by(""), made: true, tag: &tag}
+	reader, err := registry.NewReader(ctx, repo, s.options)
+	var there [][]byte
+	if err == nil {
+		there, err = reader.Referrers(ctx, digest, sigstore.MediaType)
+	}
+	var e *registry.Error
+	if errors.As(err, &e) && (e.Kind == registry.KindDenied || e.Kind == registry.KindNoRepository) {
+		return would, nil // of a repository that the push makes many say so
+	}
+	if err != nil {
+		return signedResult{}, &pushError{err}
+	}
+	if reader.ListsReferrers(ctx, digest) {
+		would.tag = nil
+	}
+	for _, b := range there {
+		if by.key == "" {
+			break
+		}
+		if signed, err := by.Signed(ctx, b, payload); err == nil && signed {
+			return by.signed(repo, b)
+		}
+	}
+	return would, nil
+}
+
+// signed is what is told of a bundle.
+func (s *signer) signed(repo name.Repository, bundle []byte) (signedResult, error) {
+	facts, err := sigstore.FactsOf(bundle)
+	return signedResult{repo: repo, by: s.by(facts.Identity), index: facts.LogIndex}, err
 }

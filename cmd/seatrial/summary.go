@@ -39,6 +39,7 @@ func (o *outcome) summary(w io.Writer) {
 	for _, f := range o.wrote {
 		row(w, "wrote", short(f.typed, 60), "")
 	}
+	o.signed.summarize(w)
 	for _, p := range o.pushed {
 		what := "tag moved"
 		if !p.Moved {

@@ -62,7 +62,7 @@ func signedBy(t *testing.T, private string, repo name.Repository, a registry.Art
 	}
 	bundle, err := signer.Sign(t.Context(), statement)
 	if err == nil {
-		err = registry.Refer(t.Context(), repo, a, registry.Referrer{Type: sigstore.MediaType, Data: bundle}, registry.Options{})
+		_, err = registry.Refer(t.Context(), repo, a, registry.Referrer{Type: sigstore.MediaType, Data: bundle}, registry.Options{})
 	}
 	if err != nil {
 		t.Fatal(err)

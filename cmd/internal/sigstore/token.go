@@ -26,6 +26,15 @@ type Identity struct {
 // Known tells whether there is a token or a way to get one.
 func (i Identity) Known() bool { return i.Token != "" || i.RequestURL != "" && i.RequestToken != "" }
 
+// Subject is the one in the token; "" if that has to be asked for.
+func (i Identity) Subject() string {
+	subject, err := subjectOf(strings.TrimSpace(i.Token))
+	if err != nil {
+		return ""
+	}
+	return subject
+}
+
 // token gets one. They last for minutes, so that it is asked for when it is needed.
 func (i Identity) token(ctx context.Context) (string, error) {
 	if i.Token != "" {
