@@ -61,13 +61,23 @@ func (p *plan) signing(c *cli.Context) error {
 	}
 	key, err := sigstore.ReadSigner(path, os.Getenv(passwordVariable))
 	p.signer = &signer{bundleSigner: key, key: path}
-	if errors.Is(err, sigstore.ErrPassword) {
-		return usagef("the password of the key is expected in the environment, in "+passwordVariable, "--sign: %w", err)
-	}
 	if err != nil {
-		return usagef("a key looks like cosign's cosign.key: ECDSA on P-256, in PEM", "--sign: %w", err)
+		return usagef(keyHint(err), "--sign: %w", err)
 	}
 	return nil
+}
+
+// keyHint says how to come to a private key that is as it has to be.
+func keyHint(err error) string {
+	switch {
+	case errors.Is(err, sigstore.ErrPassword):
+		return "the password of the key is expected in the environment, in " + passwordVariable
+	case errors.Is(err, sigstore.ErrEncrypted):
+		return "openssl pkey -in FILE -out PLAIN decrypts it, and cosign import-key-pair --key PLAIN encrypts it as cosign does"
+	case errors.Is(err, sigstore.ErrOpenSSH):
+		return "ssh-keygen -p -m PEM -N '' -f FILE rewrites it, if it is an ECDSA key on P-256 (ecdsa-sha2-nistp256)"
+	}
+	return "an ECDSA key on P-256 is expected, in PEM, plain or as cosign encrypts it: cosign generate-key-pair makes one, and so does openssl ecparam -name prime256v1 -genkey -out FILE"
 }
 
 // sign puts the signed result of the tests beside the image, in every repository that

@@ -40,7 +40,7 @@ func (v *verification) who(c *cli.Context) error {
 	case key != "":
 		verifier, err := sigstore.ReadVerifier(key)
 		if err != nil {
-			return usagef("the public key of the pair that seatrial run --sign has the private one of, as cosign.pub", "--key: %w", err)
+			return usagef("the public key of the pair that seatrial run --sign has the private one of, as cosign.pub: openssl pkey -in PRIVATE -pubout writes that of a plain one", "--key: %w", err)
 		}
 		v.signed, v.signer, v.word = verifier, key, "the key's"
 	case identity != "":

@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -26,12 +28,19 @@ type Signer struct {
 	key      *ecdsa.PrivateKey
 }
 
-// ErrPassword says that a key is encrypted and the password is not its own.
-var ErrPassword = errors.New("the password is wrong")
+// What is wrong with a private key that can be made good.
+var (
+	// ErrPassword is that it is encrypted, and the password is not its own.
+	ErrPassword = errors.New("the password is wrong")
+	// ErrEncrypted is that it was not cosign that has encrypted it.
+	ErrEncrypted = errors.New("it is encrypted by another tool than cosign")
+	// ErrOpenSSH is that ssh-keygen has made it, in a format of its own.
+	ErrOpenSSH = errors.New("it is in the format of OpenSSH")
+)
 
 // ReadSigner reads a private key in PEM: ECDSA on P-256, as cosign generate-key-pair
 // makes them, encrypted with the password, or not encrypted (PKCS #8 or SEC 1). The
-// error for a wrong password matches ErrPassword.
+// error for others matches one of those above where one says what is wrong.
 func ReadSigner(path, password string) (*Signer, error) {
 	block, err := readPEM(path)
 	if err != nil {
@@ -50,6 +59,9 @@ func ReadSigner(path, password string) (*Signer, error) {
 
 func parsePrivate(block *pem.Block, password string) (*ecdsa.PrivateKey, error) {
 	der := block.Bytes
+	if block.Headers["DEK-Info"] != "" { // openssl's, before PKCS #8
+		return nil, ErrEncrypted
+	}
 	switch block.Type {
 	case "ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY":
 		var err error
@@ -59,6 +71,14 @@ func parsePrivate(block *pem.Block, password string) (*ecdsa.PrivateKey, error) 
 	case "PRIVATE KEY":
 	case "EC PRIVATE KEY":
 		return x509.ParseECPrivateKey(der)
+	case "RSA PRIVATE KEY":
+		return nil, notECDSA(&rsa.PrivateKey{})
+	case "ENCRYPTED PRIVATE KEY":
+		return nil, ErrEncrypted
+	case "OPENSSH PRIVATE KEY":
+		return nil, ErrOpenSSH
+	case "PUBLIC KEY":
+		return nil, errors.New("it is a public key, not a private one")
 	default:
 		return nil, fmt.Errorf("it is a %q, not a private key", block.Type)
 	}
@@ -68,9 +88,21 @@ func parsePrivate(block *pem.Block, password string) (*ecdsa.PrivateKey, error) 
 	}
 	ec, ok := key.(*ecdsa.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("it is a %T, not an ECDSA key", key)
+		return nil, notECDSA(key)
 	}
 	return ec, nil
+}
+
+// notECDSA names the kind of a key.
+func notECDSA(key any) error {
+	kind := fmt.Sprintf("a %T", key)
+	switch key.(type) {
+	case *rsa.PrivateKey, *rsa.PublicKey:
+		kind = "an RSA key"
+	case ed25519.PrivateKey, ed25519.PublicKey:
+		kind = "an Ed25519 key"
+	}
+	return fmt.Errorf("it is %s, not an ECDSA one", kind)
 }
 
 // Sign makes a bundle of a statement.
@@ -113,7 +145,7 @@ func ReadVerifier(path string) (*Verifier, error) {
 	}
 	ec, ok := key.(*ecdsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("reading public key %s: it is a %T, not an ECDSA key", path, key)
+		return nil, fmt.Errorf("reading public key %s: %w", path, notECDSA(key))
 	}
 	v, err := newVerifier(ec)
 	if err != nil {
@@ -156,7 +188,10 @@ func readPEM(path string) (*pem.Block, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading key: %w", err)
 	}
-	block, _ := pem.Decode(data)
+	block, rest := pem.Decode(data)
+	if block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam -genkey writes them, and the key names its curve itself
+		block, _ = pem.Decode(rest)
+	}
 	if block == nil {
 		return nil, fmt.Errorf("reading key %s: it is not in PEM", path)
 	}

@@ -17,7 +17,8 @@ import (
 	"github.com/seatrial/seatrial/cmd/internal/sigstore"
 )
 
-// The key pair in testdata was made by cosign generate-key-pair.
+// This key pair in testdata was made by cosign generate-key-pair, the other keys by openssl
+// and ssh-keygen.
 const (
 	cosignKey = "testdata/cosign.key"
 	cosignPub = "testdata/cosign.pub"
@@ -54,6 +55,7 @@ func TestSign(t *testing.T) {
 		{cosignKey, cosignPub, password},
 		{writePEM(t, "PRIVATE KEY", pkcs8), pub, ""},
 		{writePEM(t, "EC PRIVATE KEY", sec1), pub, ""},
+		{"testdata/ecparam.key", "testdata/ecparam.pub", ""}, // with "EC PARAMETERS" before it
 	} {
 		signer, err := sigstore.ReadSigner(key.private, key.password)
 		if err != nil {
@@ -102,11 +104,16 @@ func TestReadSignerRefuses(t *testing.T) {
 	}
 	p384 := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))(t)
 	for path, want := range map[string]string{
-		cosignPub: "not a private key",
+		cosignPub: "it is a public key, not a private one",
 		"doc.go":  "not in PEM",
 		"missing": "no such file",
-		writePEM(t, "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(edwards))(t)): "not an ECDSA key",
-		writePEM(t, "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(p384))(t)):    "P-256",
+		writePEM(t, "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(edwards))(t)): "it is an Ed25519 key, not an ECDSA one",
+		writePEM(t, "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(p384))(t)):    "it is on the curve P-384, not on P-256",
+		"testdata/rsa.key":             "it is an RSA key, not an ECDSA one",
+		"testdata/rsa-pkcs8.key":       "it is an RSA key, not an ECDSA one",
+		"testdata/encrypted-sec1.key":  "it is encrypted by another tool than cosign",
+		"testdata/encrypted-pkcs8.key": "it is encrypted by another tool than cosign",
+		"testdata/openssh.key":         "it is in the format of OpenSSH",
 	} {
 		if _, err := sigstore.ReadSigner(path, password); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("ReadSigner(%s) = %v, want an error with the path and %q", path, err, want)
