@@ -48,7 +48,11 @@ func (p *plan) signing(c *cli.Context) error {
 	kind, path, _ := strings.Cut(v, "=")
 	switch {
 	case v != keyless && (kind != "key" || path == ""):
-		return usagef("keys are made with cosign generate-key-pair, or openssl", "--sign %q is neither key=FILE nor keyless", v)
+		hint := "keys are made with cosign generate-key-pair, or openssl"
+		if _, err := os.Stat(v); err == nil {
+			hint = "--sign key=" + v
+		}
+		return usagef(hint, "--sign %q is neither key=FILE nor keyless", v)
 	case p.suite == nil:
 		return usagef("", "--sign contradicts --untested: there is no result to be signed")
 	case !p.attestTests:

@@ -54,7 +54,7 @@ func (s *signatures) summarize(w io.Writer) {
 	for _, one := range s.all {
 		where := "as a referrer of the image"
 		if one.tag != nil {
-			where = "under the tag " + one.tag.TagStr()
+			where = fmt.Sprintf("under the tag %.19s…", one.tag.TagStr()) // sha256- and as much as tells it
 		}
 		switch {
 		case !one.made && s.dry:
