@@ -83,7 +83,9 @@ func (e *Error) cause() string {
 }
 
 // clean is the function of that name, and masks what the registry was sent.
-func (e *Error) clean(text string) string { return clean(withoutSecrets(text, e.secrets)) }
+func (e *Error) clean(text string) string {
+	return clean(undisguised(withoutSecrets(text, e.secrets), e.Registry))
+}
 
 // errorf says what failed at the repository. An error that says so already, and
 // the end of a context, stay as they are.

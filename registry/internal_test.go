@@ -39,6 +39,38 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// What stands for a registry's own address is nothing else's, and leads back to it.
+func TestDisguisedTokenServers(t *testing.T) {
+	for _, tc := range []struct{ registry, realm, want string }{
+		{"10.0.0.5:5050", "https://10.0.0.5/jwt/auth?a=b", "https://registry-address.invalid/jwt/auth?a=b"},
+		{"10.0.0.5", "http://10.0.0.5:8080/auth", "http://registry-address.invalid:8080/auth"},
+		{"[fd00::5]:5050", "https://[fd00::5]:8443/auth", "https://registry-address.invalid:8443/auth"},
+		{"[fd00::5]", "https://[fd00::5]:8443/auth", "https://registry-address.invalid:8443/auth"},
+		{"10.0.0.5:5050", "https://10.0.0.5:5050/auth", ""},
+		{"10.0.0.5:5050", "https://10.0.0.6/auth", ""},
+		{"10.0.0.5:5050", "https://10.0.0.5.example.com/auth", ""},
+		{"gitlab.example.com:5050", "https://gitlab.example.com/jwt/auth", ""},
+		{"gitlab.example.com:5050", "https://10.0.0.5/jwt/auth", ""},
+	} {
+		w := &wire{registry: tc.registry}
+		got := w.disguised(tc.realm)
+		if tc.want == "" {
+			tc.want = tc.realm
+		}
+		if got != tc.want {
+			t.Errorf("the token server %s of %s is disguised as %s, want %s", tc.realm, tc.registry, got, tc.want)
+		}
+		if back := undisguised(got, tc.registry); back != tc.realm {
+			t.Errorf("%s of %s is shown as %s, want %s", got, tc.registry, back, tc.realm)
+		}
+		u, err := url.Parse(got)
+		at, atErr := url.Parse(tc.realm)
+		if err != nil || atErr != nil || w.really(u) != at.Host {
+			t.Errorf("%s of %s leads to %s, want %s", got, tc.registry, w.really(u), at.Host)
+		}
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	for _, tc := range []struct {

@@ -50,9 +50,9 @@ func newNetwork(opt Options) *network {
 
 // dial authenticates at the repository's registry for the scopes.
 func (n *network) dial(ctx context.Context, repo name.Repository, scopes []string) (*conn, error) {
-	c := &conn{repo: repo, scopes: scopes, wire: &wire{inner: n.transport, pause: n.pause}, retry: n.retry}
-	c.retry.waiting = func(d time.Duration, err error) func() {
-		return n.waiting(Wait{Host: repo.RegistryStr(), For: d, Reason: c.reason(err)})
+	c := &conn{
+		repo: repo, scopes: scopes, retry: n.retry,
+		wire: &wire{inner: n.transport, registry: repo.RegistryStr(), pause: n.pause},
 	}
 	c.aside = &aside{dial: func(ctx context.Context) (*conn, error) {
 		return n.dial(ctx, repo, []string{repo.Scope("pull,push,delete")})

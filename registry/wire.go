@@ -10,14 +10,15 @@ import (
 // wire is the innermost transport of one conn, below authentication. It mends
 // what go-containerregistry does to requests, and watches them.
 type wire struct {
-	inner   http.RoundTripper
-	pause   *pause
-	bearer  atomic.Bool // the registry asks for tokens
-	secrets wireSecrets
+	inner    http.RoundTripper
+	registry string // the host
+	pause    *pause
+	bearer   atomic.Bool // the registry asks for tokens
+	secrets  wireSecrets
 }
 
 func (w *wire) RoundTrip(in *http.Request) (*http.Response, error) {
-	if err := w.pause.wait(in.Context(), in.URL.Host); err != nil {
+	if err := w.pause.wait(in.Context(), w.really(in.URL)); err != nil {
 		return nil, err
 	}
 	w.secrets.note(in)
@@ -25,7 +26,7 @@ func (w *wire) RoundTrip(in *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := w.inner.RoundTrip(out)
+	resp, err := w.inner.RoundTrip(w.readdressed(out))
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +34,7 @@ func (w *wire) RoundTrip(in *http.Request) (*http.Response, error) {
 		w.bearer.Store(true)
 	}
 	w.pause.note(resp)
+	w.disguise(in, resp.Header)
 	boundBody(resp)
 	return resp, nil
 }
