@@ -20,10 +20,13 @@ type certs struct {
 	plain    bool // plain HTTP will do
 }
 
-// readCerts reads the first folder that there is for the host; nil if there is none.
-func (h *Hosts) readCerts(host string) (*certs, error) {
+// defaultDir is containerd's folder for hosts that have none of their own.
+const defaultDir = "_default"
+
+// readCerts reads the first folder that there is of those names; nil if there is none.
+func (h *Hosts) readCerts(host string, names ...string) (*certs, error) {
 	for _, root := range h.options.CertDirs {
-		for _, dir := range hostDirs(host) {
+		for _, dir := range names {
 			entries, err := os.ReadDir(filepath.Join(root, dir))
 			if errors.Is(err, fs.ErrNotExist) {
 				continue

@@ -22,8 +22,8 @@ type HostOptions struct {
 	// plain HTTP is spoken if HTTPS is not.
 	Insecure []string
 	// CertDirs are folders with a folder for each host, as Docker, Podman and
-	// containerd have them; the first one that has one for the host counts.
-	// Default: none.
+	// containerd have them; the first one that has one for the host counts, and
+	// if none has, the first one with containerd's _default. Default: none.
 	CertDirs []string
 }
 
@@ -76,28 +76,52 @@ func (h *Hosts) transport(c *certs) *http.Transport {
 	return t
 }
 
-// host is how the host is reached, h.fallback if nothing is said about it.
-func (h *Hosts) host(host string) (*hostTransport, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if t := h.known[host]; t != nil {
-		return t, nil
+// host is how a registry is reached: as is said about it, or else about all.
+func (h *Hosts) host(registry string) (*hostTransport, error) {
+	t, err := h.own(registry)
+	if t != nil || err != nil {
+		return t, err
 	}
-	c, err := h.readCerts(host)
-	if err != nil {
-		return nil, err
-	}
-	insecure := slices.ContainsFunc(aliases(host), func(alias string) bool { return slices.Contains(h.options.Insecure, alias) })
-	t := h.fallback
-	if c != nil || insecure {
-		if c == nil {
-			c = &certs{}
+	return h.once(defaultDir+" "+registry, func() (*hostTransport, error) {
+		c, err := h.readCerts(registry, defaultDir)
+		if err != nil || c == nil {
+			return h.fallback, err
+		}
+		return &hostTransport{Transport: h.transport(c), insecure: c.plain}, nil
+	})
+}
+
+// own is how the host is reached if something is said about it, and else nil.
+func (h *Hosts) own(host string) (*hostTransport, error) {
+	return h.once(host, func() (*hostTransport, error) {
+		c, err := h.readCerts(host, hostDirs(host)...)
+		insecure := slices.ContainsFunc(aliases(host), func(alias string) bool { return slices.Contains(h.options.Insecure, alias) })
+		if c == nil && err == nil && insecure {
+			if c, err = h.readCerts(host, defaultDir); c == nil {
+				c = &certs{}
+			}
+		}
+		if c == nil || err != nil {
+			return nil, err
 		}
 		c.insecure = c.insecure || insecure
-		t = &hostTransport{Transport: h.transport(c), insecure: insecure || c.plain}
+		return &hostTransport{Transport: h.transport(c), insecure: insecure || c.plain}, nil
+	})
+}
+
+// once does not find out twice what was found out.
+func (h *Hosts) once(key string, find func() (*hostTransport, error)) (*hostTransport, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t, known := h.known[key]
+	if known {
+		return t, nil
 	}
-	h.known[host] = t
-	return t, nil
+	t, err := find()
+	if err == nil {
+		h.known[key] = t
+	}
+	return t, err
 }
 
 // Check reads what there is for the host, of which a push would learn late. What is
@@ -123,8 +147,8 @@ type registryTransport struct {
 }
 
 func (t registryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	to, err := t.hosts.host(req.URL.Host)
-	if err == nil && to == t.hosts.fallback {
+	to, err := t.hosts.own(req.URL.Host)
+	if err == nil && to == nil {
 		to, err = t.hosts.host(t.registry)
 	}
 	if err != nil {

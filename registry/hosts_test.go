@@ -76,6 +76,66 @@ func TestPrivateCA(t *testing.T) {
 	}
 }
 
+// containerd's _default is for the hosts that have no folder of their own, in any place.
+func TestDefaultFolder(t *testing.T) {
+	cert, key := testenv.ClientCert(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{TLS: true, Auth: testenv.AuthToken, ClientCert: cert})
+	pair := "\nclient = [[\"" + cert + "\", \"" + key + "\"]]\n"
+	right := "ca = \"" + reg.CAFile + "\"" + pair
+	mirror := "[host.\"https://mirror.example.com\"]\ncapabilities = [\"pull\"]\nca = \"/nowhere\"\n"
+	fallback := func(content string) string { return certDir(t, "_default", map[string]string{"hosts.toml": content}) }
+	own := func(content string) string { return certDir(t, reg.Host, map[string]string{"hosts.toml": content}) }
+	files := map[string]string{"ca.crt": read(t, reg.CAFile), "client.cert": read(t, cert), "client.key": read(t, key)}
+	for name, opt := range map[string]registry.HostOptions{
+		"alone":                        {CertDirs: []string{fallback(right)}},
+		"with a mirror":                {CertDirs: []string{fallback(right + mirror)}},
+		"skip_verify":                  {CertDirs: []string{fallback("skip_verify = true" + pair)}},
+		"Docker's files in it":         {CertDirs: []string{certDir(t, "_default", files)}},
+		"after a folder of its own":    {CertDirs: []string{fallback("ca = \"/nowhere\""), own(right)}},
+		"the first one":                {CertDirs: []string{fallback(right), fallback("ca = \"/nowhere\"")}},
+		"for a host called insecure":   {CertDirs: []string{fallback(pair)}, Insecure: []string{reg.Host}},
+		"for the server that it names": {CertDirs: []string{fallback("server = \"https://" + reg.Host + "\"\n" + right)}},
+	} {
+		if err := tryPush(t, opt, reg); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, dirs := range map[string][]string{
+		"a folder of its own":    {own(""), fallback(right)},
+		"another server":         {fallback("server = \"https://mirror.example.com\"\n" + right)},
+		"a mirror's certificate": {fallback("[host.\"https://mirror.example.com\"]\nskip_verify = true" + pair)},
+	} {
+		if err := tryPush(t, registry.HostOptions{CertDirs: dirs}, reg); err == nil || !strings.Contains(err.Error(), "x509") {
+			t.Errorf("%s: %v, want that the certificate is not trusted", name, err)
+		}
+	}
+	hosts := must(registry.NewHosts(registry.HostOptions{CertDirs: []string{fallback("ca = \"/nowhere\"")}}))(t)
+	if err := hosts.Check(reg.Host); err == nil || !strings.Contains(err.Error(), "/nowhere") {
+		t.Errorf("Check = %v, want that /nowhere is not there", err)
+	}
+}
+
+// A token server is reached as its registry is, also where _default is about all hosts.
+func TestDefaultFolderAndTokenServer(t *testing.T) {
+	tokens := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(tokens.Close)
+	const host = "registry.example.com"
+	dir := certDir(t, host, map[string]string{"hosts.toml": "skip_verify = true"})
+	if err := os.Mkdir(filepath.Join(dir, "_default"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	hosts := must(registry.NewHosts(registry.HostOptions{CertDirs: []string{dir}}))(t)
+	for _, as := range []string{host, "other.example.com"} {
+		resp, err := (&http.Client{Transport: hosts.For(as)}).Get(tokens.URL)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if trusted := err == nil; trusted != (as == host) {
+			t.Errorf("the token server of %s: %v", as, err)
+		}
+	}
+}
+
 func TestClientCertificate(t *testing.T) {
 	cert, key := testenv.ClientCert(t)
 	reg := testenv.StartRegistry(t, testenv.RegistryOptions{TLS: true, Auth: testenv.AuthToken, ClientCert: cert})
