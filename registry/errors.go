@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -25,6 +26,7 @@ const (
 	KindUnreachable              // no connection: the name, the network, or the registry
 	KindTooLarge                 // 413: the registry, or a proxy before it, takes no request of that size
 	KindFull                     // no room, or no more of it for us
+	KindReadOnly                 // 405 on what would change something, or the registry says that it is under maintenance
 	KindStorage                  // 401 or 403 of the storage that the registry keeps blobs in: see Error.Storage
 )
 
@@ -166,6 +168,8 @@ func classifyAnswer(answer *transport.Error) Kind {
 	switch {
 	case full(answer):
 		return KindFull // Harbor says 403 or 412 of a quota
+	case readOnly(answer):
+		return KindReadOnly // Harbor says 403
 	case answer.StatusCode == http.StatusRequestEntityTooLarge:
 		return KindTooLarge
 	}
@@ -183,6 +187,16 @@ func classifyAnswer(answer *transport.Error) Kind {
 		return KindNoRepository
 	}
 	return KindOther
+}
+
+// readOnly tells a registry that takes nothing from one that takes nothing of ours.
+func readOnly(answer *transport.Error) bool {
+	if r := answer.Request; answer.StatusCode == http.StatusMethodNotAllowed {
+		return r != nil && r.Method != http.MethodGet && r.Method != http.MethodHead
+	}
+	return slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
+		return strings.Contains(strings.ToLower(d.Message), "read only mode")
+	})
 }
 
 // join is errors.Join with a text of one line, and nil for no errors.

@@ -127,6 +127,8 @@ func pushHints(err error) []string {
 		}
 	case registry.KindFull:
 		return []string{fmt.Sprintf("%s has no more room for this: delete images there, or raise the quota", e.Registry)}
+	case registry.KindReadOnly:
+		return []string{fmt.Sprintf("%s takes no images: is it a pull-through cache, or under maintenance? push to the registry behind it, or when it takes images again", e.Registry)}
 	case registry.KindStorage:
 		return []string{fmt.Sprintf("%s let us in, but the address that it gave for the blob was refused: such addresses are good for some minutes, by the clock of %s; try again, and if it stays so, the registry's own access to its storage is wrong", e.Registry, e.Storage)}
 	case registry.KindUnreachable:

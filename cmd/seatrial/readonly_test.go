@@ -1,0 +1,38 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+)
+
+// TestReadOnlyRegistry pushes to those that only give: the distribution project's as a
+// cache or under maintenance, and Harbor under maintenance.
+func TestReadOnlyRegistry(t *testing.T) {
+	dir, _ := savedImage(t)
+	for name, answer := range map[string]func(http.ResponseWriter, *http.Request){
+		"distribution": replying(405, `{"errors":[{"code":"UNSUPPORTED","message":"The operation is unsupported."}]}`),
+		"a web server": replying(405, "<html>405 Not Allowed</html>"),
+		"Harbor":       replying(403, `{"errors":[{"code":"DENIED","message":"The system is in read only mode. Any modification is prohibited."}]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method != http.MethodPost {
+						next.ServeHTTP(w, r)
+						return
+					}
+					answer(w, r)
+				})
+			}})
+			c := start(t, nil, "push", "--untested", dir, "-t", reg.Host+"/acme/app:1")
+			c.exits(6)
+			c.says(reg.Host+" takes no images", "pull-through cache", "maintenance", "no tag moved")
+			if strings.Contains(c.stderr(), "credentials") {
+				t.Errorf("other credentials would not help:\n%s", c.stderr())
+			}
+		})
+	}
+}
