@@ -24,6 +24,7 @@ const (
 	KindDenied                   // 401 or 403: other credentials, or more rights
 	KindNoRepository             // the repository does not exist and is not created by a push
 	KindUnreachable              // no connection: the name, the network, or the registry
+	KindProxy                    // a proxy on the way to it: see ProxyError
 	KindTooLarge                 // 413: the registry, or a proxy before it, takes no request of that size
 	KindFull                     // no room, or no more of it for us
 	KindReadOnly                 // 405 on what would change something, or the registry says that it is under maintenance
@@ -150,6 +151,10 @@ func classify(err error) (Kind, int) {
 	var answer *transport.Error
 	if errors.As(err, &answer) {
 		return classifyAnswer(answer), answer.StatusCode
+	}
+	var proxy *ProxyError
+	if errors.As(err, &proxy) {
+		return KindProxy, 0
 	}
 	var dns *net.DNSError
 	var op *net.OpError

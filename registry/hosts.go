@@ -125,10 +125,17 @@ func (h *Hosts) once(key string, find func() (*hostTransport, error)) (*hostTran
 }
 
 // Check reads what there is for the host, of which a push would learn late. What is
-// wrong with a file is an error that names it.
+// wrong with a file is an error that names it, and what is wrong with a variable that
+// names a proxy a *ProxyError.
 func (h *Hosts) Check(host string) error {
-	_, err := h.host(host)
-	return err
+	t, err := h.host(host)
+	if err != nil {
+		return err
+	}
+	if err := checkProxy("https", host); err != nil || !t.insecure {
+		return err
+	}
+	return checkProxy("http", host)
 }
 
 // RoundTrip implements http.RoundTripper.

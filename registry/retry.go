@@ -81,7 +81,7 @@ func (r retrier) do(ctx context.Context, f func(ctx context.Context) error) erro
 
 // passing tells whether the same request may succeed later.
 func passing(err error) bool {
-	if errors.Is(err, ErrBlobMissing) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, ErrBlobMissing) || errors.Is(err, context.Canceled) || refusedByProxy(err) {
 		return false
 	}
 	var answer *transport.Error

@@ -47,17 +47,18 @@ func newTransport(limits limits) *http.Transport {
 		return stallConn{c, limits}, nil
 	}}
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           ahead.DialContext,
-		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: limits.header,
-		ExpectContinueTimeout: time.Second,
-		MaxIdleConns:          4 * idleConnections,
-		MaxIdleConnsPerHost:   idleConnections,
-		IdleConnTimeout:       90 * time.Second,
-		WriteBufferSize:       64 << 10,
-		ReadBufferSize:        64 << 10,
+		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: proxyAnswer,
+		DialContext:            ahead.DialContext,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  limits.header,
+		ExpectContinueTimeout:  time.Second,
+		MaxIdleConns:           4 * idleConnections,
+		MaxIdleConnsPerHost:    idleConnections,
+		IdleConnTimeout:        90 * time.Second,
+		WriteBufferSize:        64 << 10,
+		ReadBufferSize:         64 << 10,
 	}
 }
 

@@ -26,7 +26,9 @@ func (w *wire) RoundTrip(in *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := w.inner.RoundTrip(w.readdressed(out))
+	out = w.readdressed(out)
+	resp, err := w.inner.RoundTrip(out)
+	resp, err = byProxy(out, resp, err)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,12 @@ func (p *plan) registryHosts(c *cli.Context, hosts []string) (*registry.Hosts, e
 		return nil, usagef(certRemedy(err, "it takes a file with certificates as PEM: -----BEGIN CERTIFICATE-----"), "--registry-ca: %w", err)
 	}
 	for _, host := range hosts {
-		if err := all.Check(host); err != nil {
+		err := all.Check(host)
+		var proxy *registry.ProxyError
+		if errors.As(err, &proxy) {
+			return nil, usagef(fmt.Sprintf("it looks like http://proxy.example.com:3128, with USER:PASSWORD@ before the host if need be; NO_PROXY=%s goes there without one", host), "%w", err)
+		}
+		if err != nil {
 			return nil, usagef(certRemedy(err, "*.crt are CAs, *.cert client certificates, each with its key beside it in *.key"), "certificates for %s: %w", host, err)
 		}
 	}

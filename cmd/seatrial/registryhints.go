@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -20,16 +21,36 @@ func connectionHints(e *registry.Error) []string {
 		invalid   *tls.CertificateVerificationError
 		plain     *registry.PlainHTTPError
 		alert     *net.OpError // an alert of TLS
+		proxy     *registry.ProxyError
 	)
 	switch {
+	case errors.As(e, &proxy):
+		lines := []string{proxyHint(proxy)}
+		if errors.As(e, &plain) {
+			lines = append(lines, plainHint(e))
+		}
+		return lines
 	case errors.As(e, &authority):
 		return []string{fmt.Sprintf("the certificate of %s is by a CA that is not known here: --registry-ca FILE names it, or put it into /etc/docker/certs.d/%s/ca.crt", e.Registry, e.Registry)}
 	case errors.As(e, &invalid):
 		return []string{fmt.Sprintf("the certificate of %s is not right for it; --insecure-registry %s does not look at it, and nobody knows then who gets the image and the password", e.Registry, e.Registry)}
 	case errors.As(e, &plain), errors.Is(e, http.ErrSchemeMismatch):
-		return []string{fmt.Sprintf("if %s speaks plain HTTP only: --insecure-registry %s; everybody on the way can read the password then", e.Registry, e.Registry)}
+		return []string{plainHint(e)}
 	case errors.As(e, &alert) && alert.Op == "remote error" && strings.Contains(alert.Error(), "certificate"):
 		return []string{fmt.Sprintf("%s wants a client certificate that it knows: put it into a folder that --registry-certs names, as %s/client.cert and %s/client.key", e.Registry, e.Registry, e.Registry)}
 	}
 	return nil
+}
+
+func plainHint(e *registry.Error) string {
+	return fmt.Sprintf("if %s speaks plain HTTP only: --insecure-registry %s; everybody on the way can read the password then", e.Registry, e.Registry)
+}
+
+func proxyHint(e *registry.ProxyError) string {
+	variable := cmp.Or(e.Variable, "HTTPS_PROXY")
+	without := fmt.Sprintf("NO_PROXY=%s goes to %s without it", e.Host, e.Host)
+	if e.Status == http.StatusProxyAuthRequired {
+		return fmt.Sprintf("the proxy wants to know who is there: in %s, USER:PASSWORD@ goes before its host; or %s", variable, without)
+	}
+	return fmt.Sprintf("is the proxy that %s names the right one, and does it let this through? %s", variable, without)
 }
