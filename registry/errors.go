@@ -24,6 +24,7 @@ const (
 	KindDenied                   // 401 or 403: other credentials, or more rights
 	KindNoRepository             // the repository does not exist and is not created by a push
 	KindUnreachable              // no connection: the name, the network, or the registry
+	KindNotRegistry              // what answers there is none
 	KindProxy                    // a proxy on the way to it: see ProxyError
 	KindTooLarge                 // 413: the registry, or a proxy before it, takes no request of that size
 	KindFull                     // no room, or no more of it for us
@@ -156,6 +157,10 @@ func classify(err error) (Kind, int) {
 	if errors.As(err, &proxy) {
 		return KindProxy, 0
 	}
+	var page *pageError
+	if errors.As(err, &page) {
+		return KindNotRegistry, 0
+	}
 	var dns *net.DNSError
 	var op *net.OpError
 	if errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" {
@@ -187,9 +192,12 @@ func classifyAnswer(answer *transport.Error) Kind {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return KindDenied
 	}
-	// Starting an upload needs nothing but the repository.
-	if r := answer.Request; r != nil && r.Method == http.MethodPost && answer.StatusCode == http.StatusNotFound {
-		return KindNoRepository
+	r := answer.Request
+	switch notFound := r != nil && answer.StatusCode == http.StatusNotFound; {
+	case notFound && r.Method == http.MethodPost:
+		return KindNoRepository // starting an upload needs nothing else
+	case notFound && r.URL.Path == "/v2/", answer.StatusCode == http.StatusNetworkAuthenticationRequired:
+		return KindNotRegistry
 	}
 	return KindOther
 }

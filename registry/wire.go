@@ -38,6 +38,9 @@ func (w *wire) RoundTrip(in *http.Request) (*http.Response, error) {
 	w.pause.note(resp)
 	w.disguise(in, resp.Header)
 	boundBody(resp)
+	if err := page(in, resp); err != nil {
+		return nil, err
+	}
 	return resp, nil
 }
 

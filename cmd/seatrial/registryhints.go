@@ -24,6 +24,8 @@ func connectionHints(e *registry.Error) []string {
 		proxy     *registry.ProxyError
 	)
 	switch {
+	case e.Kind == registry.KindNotRegistry:
+		return []string{fmt.Sprintf("%s does not look like a registry: is the name right, or does the network here want a login first?", e.Registry)}
 	case errors.As(e, &proxy):
 		lines := []string{proxyHint(proxy)}
 		if errors.As(e, &plain) {
@@ -34,7 +36,7 @@ func connectionHints(e *registry.Error) []string {
 		return []string{fmt.Sprintf("the certificate of %s is by a CA that is not known here: --registry-ca FILE names it, or put it into /etc/docker/certs.d/%s/ca.crt", e.Registry, e.Registry)}
 	case errors.As(e, &invalid):
 		return []string{fmt.Sprintf("the certificate of %s is not right for it; --insecure-registry %s does not look at it, and nobody knows then who gets the image and the password", e.Registry, e.Registry)}
-	case errors.As(e, &plain), errors.Is(e, http.ErrSchemeMismatch):
+	case errors.As(e, &plain), errors.Is(e, http.ErrSchemeMismatch) && e.Status == 0: // else plain HTTP was answered
 		return []string{plainHint(e)}
 	case errors.As(e, &alert) && alert.Op == "remote error" && strings.Contains(alert.Error(), "certificate"):
 		return []string{fmt.Sprintf("%s wants a client certificate that it knows: put it into a folder that --registry-certs names, as %s/client.cert and %s/client.key", e.Registry, e.Registry, e.Registry)}

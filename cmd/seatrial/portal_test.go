@@ -1,0 +1,68 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seatrial/seatrial/hack/testenv"
+)
+
+// TestHostThatIsNoRegistry pushes to what answers like a registry that has everything, and
+// is none: a network that wants a login first, or some web server.
+func TestHostThatIsNoRegistry(t *testing.T) {
+	dir, _ := savedImage(t)
+	page := func(contentType string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			if w.Header()["Content-Type"] = nil; contentType != "" {
+				w.Header().Set("Content-Type", contentType)
+			}
+			_, _ = io.WriteString(w, "<!DOCTYPE html><html>please log in</html>")
+		}
+	}
+	login := httptest.NewServer(page("text/html"))
+	t.Cleanup(login.Close)
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		says   string
+	}{
+		"a page":                {page("text/html; charset=utf-8"), "a web page"},
+		"a page without a type": {page(""), "a web page"},
+		"sent to a login": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, login.URL+"/login?to=s3cret", http.StatusFound)
+		}, "a web page (of " + strings.TrimPrefix(login.URL, "http://")},
+		"login required": {replying(http.StatusNetworkAuthenticationRequired, "<html>please log in</html>"), "511 Network Authentication Required"},
+		"no such page":   {http.NotFound, "404 Not Found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(test.answer)
+			t.Cleanup(server.Close)
+			host := strings.TrimPrefix(server.URL, "http://")
+			c := start(t, nil, "push", "--untested", dir, "-t", host+"/acme/app:1", "-t", host+"/acme/app:2")
+			c.exits(6)
+			c.says(test.says, host+" does not look like a registry", "no tag moved")
+			if c.out.Len() > 0 || strings.Contains(c.stderr(), "s3cret") {
+				t.Errorf("standard output = %q; standard error:\n%s", c.out.String(), c.stderr())
+			}
+		})
+	}
+}
+
+// A registry may say what it likes beside the header that says it is one.
+func TestRegistryWithAPage(t *testing.T) {
+	dir, _ := savedImage(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v2/" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+			_, _ = io.WriteString(w, "<html>this is a registry</html>")
+		})
+	}})
+	start(t, nil, "push", "--untested", dir, "-t", reg.Host+"/acme/app:1").exits(0)
+}

@@ -1,0 +1,46 @@
+package registry
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// pageError is a web page in answer to the question how a registry wants to be spoken to.
+// Whatever gives one may do so to all that it is asked: for every blob, then, and for a
+// manifest that it was sent, it would seem to be a registry that has it.
+type pageError struct{ host string }
+
+func (e *pageError) Error() string {
+	return "the answer is a web page (of " + e.host + "), and does not say that this is a registry"
+}
+
+// page is a pageError if the answer is one. Registries name themselves in a header; one
+// that does not may still be one, as long as it shows no page.
+func page(in *http.Request, resp *http.Response) error {
+	asked := in
+	for asked.Response != nil && asked.Response.Request != nil {
+		asked = asked.Response.Request // which was answered with a redirect
+	}
+	if !isPing(asked) || resp.StatusCode != http.StatusOK || resp.Header.Get("Docker-Distribution-Api-Version") != "" {
+		return nil
+	}
+	kind := resp.Header.Get("Content-Type")
+	if kind == "" {
+		body := bufio.NewReaderSize(resp.Body, 512)
+		start, _ := body.Peek(512) // what there is of it will do
+		kind = http.DetectContentType(start)
+		resp.Body = &peekedBody{body, resp.Body}
+	}
+	if !strings.HasPrefix(strings.ToLower(kind), "text/html") {
+		return nil
+	}
+	_ = resp.Body.Close()
+	return &pageError{resp.Request.URL.Host}
+}
+
+type peekedBody struct {
+	io.Reader
+	io.Closer
+}
