@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -25,6 +27,8 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE)
 	// BuildKit's client logs, once for each build, what a user is told here.
 	logrus.SetLevel(logrus.ErrorLevel)
+	// net/http logs what a server says that it was not asked for; nothing here logs.
+	log.SetOutput(io.Discard)
 	ctx, stop := context.WithCancelCause(context.Background())
 	go watchSignals(stop)
 	code := Main(ctx, os.Args, Streams{Out: os.Stdout, Err: os.Stderr})
