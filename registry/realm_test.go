@@ -18,21 +18,22 @@ type apart struct {
 	tokens *httptest.Server
 }
 
-// startApart starts both over plain HTTP; at is where the registry says that the tokens
+// startApart starts both, over the scheme; at is where the registry says that the tokens
 // are, given where they are, and answer may answer in place of the token server.
-func startApart(t *testing.T, at func(tokens string) string, answer http.HandlerFunc) apart {
+func startApart(t *testing.T, scheme string, at func(tokens string) string, answer http.HandlerFunc) apart {
 	t.Helper()
 	tokens := httptest.NewUnstartedServer(nil)
-	realm := at("http://" + tokens.Listener.Addr().String())
-	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Auth: testenv.AuthToken, Wrap: func(next http.Handler) http.Handler {
+	realm := at(scheme + "://" + tokens.Listener.Addr().String())
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{TLS: scheme == "https", Auth: testenv.AuthToken, Wrap: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			next.ServeHTTP(headerOf{w, func(h http.Header) {
-				own := "http://" + req.Host + testenv.TokenPath
+				own := scheme + "://" + req.Host + testenv.TokenPath
 				h.Set("WWW-Authenticate", strings.Replace(h.Get("WWW-Authenticate"), own, realm, 1))
 			}}, req)
 		})
 	}})
-	own := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: reg.Host})
+	own := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: scheme, Host: reg.Host})
+	own.Transport = reg.Transport(nil)
 	tokens.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if answer != nil && req.URL.Path != testenv.TokenPath {
 			answer(w, req)
@@ -40,7 +41,11 @@ func startApart(t *testing.T, at func(tokens string) string, answer http.Handler
 		}
 		own.ServeHTTP(w, req)
 	})
-	tokens.Start()
+	if scheme == "https" {
+		tokens.StartTLS() // with the same certificate
+	} else {
+		tokens.Start()
+	}
 	t.Cleanup(tokens.Close)
 	return apart{reg, tokens}
 }
@@ -58,10 +63,21 @@ func (h headerOf) WriteHeader(status int) {
 	h.ResponseWriter.WriteHeader(status)
 }
 
+func schemeOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://"
+	}
+	return "http://"
+}
+
 // pushApart is the error of a push.
 func pushApart(t *testing.T, a apart) error {
 	t.Helper()
-	opt := registry.Options{Keychain: a.Keychain(), Attempts: 1, Transport: must(registry.NewHosts(registry.HostOptions{}))(t)}
+	var hosts registry.HostOptions
+	if a.CAFile != "" {
+		hosts.CertDirs = []string{certDir(t, a.Host, map[string]string{"ca.crt": read(t, a.CAFile)})}
+	}
+	opt := registry.Options{Keychain: a.Keychain(), Attempts: 1, Transport: must(registry.NewHosts(hosts))(t)}
 	_, err := newPush(t, opt, a.Host+"/app:1").Commit(t.Context(), loaded(t))
 	return err
 }
@@ -82,10 +98,12 @@ func TestTokensAtAnotherPort(t *testing.T) {
 	}{
 		"there":                      {there, nil},
 		"redirected":                 {elsewhere, sent(func(*http.Request) string { return testenv.TokenPath })},
-		"redirected, by its address": {elsewhere, sent(func(r *http.Request) string { return "http://" + r.Host + testenv.TokenPath })},
+		"redirected, by its address": {elsewhere, sent(func(r *http.Request) string { return schemeOf(r) + r.Host + testenv.TokenPath })},
 	} {
-		if err := pushApart(t, startApart(t, test.at, test.answer)); err != nil {
-			t.Errorf("%s: Commit = %v, want nil", name, err)
+		for _, scheme := range []string{"http", "https"} {
+			if err := pushApart(t, startApart(t, scheme, test.at, test.answer)); err != nil {
+				t.Errorf("%s, over %s: Commit = %v, want nil", name, scheme, err)
+			}
 		}
 	}
 }
@@ -98,8 +116,8 @@ func TestTokensAtAnotherPrivateAddress(t *testing.T) {
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	}
 	for name, a := range map[string]apart{
-		"named":      startApart(t, foreign, nil),
-		"redirected": startApart(t, func(tokens string) string { return tokens + "/jwt/auth" }, redirect),
+		"named":      startApart(t, "http", foreign, nil),
+		"redirected": startApart(t, "http", func(tokens string) string { return tokens + "/jwt/auth" }, redirect),
 	} {
 		if err := pushApart(t, a); err == nil || !strings.Contains(err.Error(), `"127.0.0.2" is a private`) {
 			t.Errorf("%s: Commit = %v, want that the address is refused", name, err)
@@ -115,7 +133,7 @@ func TestTokensRefusedAtAnotherPort(t *testing.T) {
 		_, password, _ := req.BasicAuth()
 		_, _ = w.Write([]byte(`{"errors":[{"code":"DENIED","message":"not ` + password + ` at ` + req.Host + `"}]}`))
 	}
-	a := startApart(t, jwt, quoting)
+	a := startApart(t, "http", jwt, quoting)
 	host := strings.TrimPrefix(a.tokens.URL, "http://")
 	err := pushApart(t, a)
 	if err == nil || !strings.Contains(err.Error(), "DENIED: not *** at "+host) {

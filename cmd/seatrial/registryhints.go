@@ -38,6 +38,8 @@ func connectionHints(e *registry.Error) []string {
 		return []string{fmt.Sprintf("the certificate of %s is not right for it; --insecure-registry %s does not look at it, and nobody knows then who gets the image and the password", e.Registry, e.Registry)}
 	case errors.As(e, &plain), errors.Is(e, http.ErrSchemeMismatch) && e.Status == 0: // else plain HTTP was answered
 		return []string{plainHint(e)}
+	case strings.Contains(e.Error(), "is a private or link-local address"): // go-containerregistry has no type for it
+		return []string{fmt.Sprintf("%s gives its tokens at a private address that is not its own, where no password is sent: it has to name its token server by a host name", e.Registry)}
 	case errors.As(e, &alert) && alert.Op == "remote error" && strings.Contains(alert.Error(), "certificate"):
 		return []string{fmt.Sprintf("%s wants a client certificate that it knows: put it into a folder that --registry-certs names, as %s/client.cert and %s/client.key", e.Registry, e.Registry, e.Registry)}
 	}

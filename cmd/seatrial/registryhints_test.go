@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/registry"
 )
 
@@ -17,4 +19,19 @@ func TestHintOfClientCertificate(t *testing.T) {
 	if want := "registry.example.com/client.cert"; !strings.Contains(got, want) {
 		t.Errorf("hints = %q, want %q", got, want)
 	}
+}
+
+// A token server at a private address that is not the registry's is not asked, which is
+// no fault of a user's, but of the registry's configuration.
+func TestHintOfTokensElsewhere(t *testing.T) {
+	dir, _ := savedImage(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="https://10.0.0.5/jwt/auth",service="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		})
+	}})
+	c := start(t, nil, "push", "--untested", dir, "-t", reg.Host+"/acme/app:1")
+	c.exits(6)
+	c.says(`"10.0.0.5" is a private`, reg.Host+" gives its tokens at a private address that is not its own")
 }
