@@ -130,7 +130,7 @@ func (c *conn) reason(err error) string {
 	if request := (*url.Error)(nil); errors.As(err, &request) {
 		err = request.Err // without the address
 	}
-	return (&Error{Err: err, secrets: c.wire.secrets.list()}).cause()
+	return (&Error{Registry: c.repo.RegistryStr(), Err: err, secrets: c.wire.secrets.list()}).cause()
 }
 
 // storage is the host that answered where a registry has blobs sent to and read from

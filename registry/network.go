@@ -54,6 +54,9 @@ func (n *network) dial(ctx context.Context, repo name.Repository, scopes []strin
 		repo: repo, scopes: scopes, retry: n.retry,
 		wire: &wire{inner: n.transport, registry: repo.RegistryStr(), pause: n.pause},
 	}
+	c.retry.waiting = func(d time.Duration, err error) func() {
+		return n.waiting(Wait{Host: repo.RegistryStr(), For: d, Reason: c.reason(err)})
+	}
 	c.aside = &aside{dial: func(ctx context.Context) (*conn, error) {
 		return n.dial(ctx, repo, []string{repo.Scope("pull,push,delete")})
 	}}
