@@ -143,6 +143,7 @@ func TestPassing(t *testing.T) {
 		{filesystem(5), true},
 		{fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), true},
 		{syscall.ECONNRESET, true},
+		{&url.Error{Op: "Head", Err: errors.New("http: server closed idle connection")}, true},
 		{&net.DNSError{IsNotFound: true}, true},
 		{&net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}, true},
 		{&net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}, false},

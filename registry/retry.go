@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -96,7 +97,14 @@ func passing(err error) bool {
 			return true
 		}
 	}
-	return passingNetwork(err) || timeout(err)
+	return passingNetwork(err) || timeout(err) || hungUp(err)
+}
+
+// hungUp tells whether the registry closed a connection of which we had just begun to make
+// use: one that was idle, or made ahead. net/http tries again by itself only where it is
+// sure that nothing was done, and has no value for this error.
+func hungUp(err error) bool {
+	return strings.Contains(err.Error(), "http: server closed idle connection")
 }
 
 // passingNetwork tells whether a connection could not be made, or broke, for a
