@@ -236,15 +236,16 @@ func TestLastingFaultsAreNotRepeated(t *testing.T) {
 		"too large": answering(413, ""),
 		"denied":    answering(403, `{"errors":[{"code":"DENIED"}]}`),
 	} {
-		reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PUT", "/blobs/uploads/", always(answer))})
-		if err := newPush(t, registry.Options{Jobs: 1}, reg.Host+"/app:1").Upload(t.Context(), loaded(t)); err == nil {
-			t.Errorf("%s: Upload succeeded", name)
-		}
-		for digest, n := range uploadsOf(reg) {
-			if n > 1 {
-				t.Errorf("%s: %d uploads of %s were tried, want 1", name, n, digest)
+		onRegistries(t, fault("PUT", "/blobs/uploads/", always(answer)), func(t *testing.T, reg *testenv.Registry) {
+			if err := newPush(t, registry.Options{Jobs: 1}, reg.Host+"/app:1").Upload(t.Context(), loaded(t)); err == nil {
+				t.Errorf("%s: Upload succeeded", name)
 			}
-		}
+			for digest, n := range uploadsOf(reg) {
+				if n > 1 {
+					t.Errorf("%s: %d uploads of %s were tried, want 1", name, n, digest)
+				}
+			}
+		})
 	}
 }
 

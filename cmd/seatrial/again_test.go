@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -93,6 +94,26 @@ func TestBuilderRestartsDuringPush(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestBuilderIsPrunedDuringPush has somebody clear the builder of all that is not in use
+// while a layer of an image that has passed is on its way.
+func TestBuilderIsPrunedDuringPush(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.String(), func(t *testing.T) {
+			w := newWorld(t, testenv.StartDaemon(t, testenv.DaemonOptions{Kind: kind}))
+			slow, reached, goOn := holding(t, kind)
+			ref, cache := slow.Host+"/acme/again:1", t.TempDir()
+			c := start(t, append(w.env(), "XDG_CACHE_HOME="+cache), "run", "-t", ref, "--test", "test -s /noise", testenv.Dir(t, "Dockerfile", noisy))
+			<-reached
+			passes(t, cache, 1)
+			if out, err := exec.Command(testenv.Binary(t, "buildctl"), "--addr", w.daemon.Addr, "prune", "--all").CombinedOutput(); err != nil {
+				t.Fatalf("pruning: %v: %s", err, out)
+			}
+			goOn()
+			c.pushed(ref, slow, 1)
+		})
 	}
 }
 
