@@ -78,6 +78,7 @@ func (b *begun) next(ctx context.Context) (location *url.URL, ok bool) {
 	select {
 	case location = <-b.at:
 	case <-ctx.Done():
+		b.left.Add(1) // nobody has it: cancel will
 	}
 	return location, true
 }

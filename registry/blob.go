@@ -79,6 +79,9 @@ func (c *conn) bring(ctx context.Context, b *blobUpload) error {
 			return err
 		}
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	// The answer is waited for when ctx ends: without it nobody could cancel the upload.
 	location, err := c.startUpload(after, b)
 	if err != nil {

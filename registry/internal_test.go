@@ -296,3 +296,20 @@ func TestPlainPingThatNobodyTakes(t *testing.T) {
 		}
 	})
 }
+
+// An upload that was announced, and is wanted by a push that is just broken off, is left to
+// be cancelled.
+func TestAnnouncedUploadIsNotLost(t *testing.T) {
+	b := &begun{until: time.Now().Add(time.Hour), at: make(chan *url.URL, 1)}
+	b.left.Store(1)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := b.take(over); got != nil {
+		t.Fatalf("take = %v, want nil: it is not there yet", got)
+	}
+	want := &url.URL{Path: "/upload"}
+	b.at <- want
+	if got := b.take(t.Context()); got != want {
+		t.Errorf("take = %v, want %v", got, want)
+	}
+}

@@ -172,8 +172,8 @@ func TestPushFaults(t *testing.T) {
 				faults.Delete(repo)
 				a.check(t, c, f.code, reg.Host+"/"+repo+":"+f.stays)
 				c.says(f.says)
-				if n := unfinished(reg, repo); n != 0 {
-					t.Errorf("%d uploads were neither finished nor cancelled: %v", n, reg.Requests())
+				if left := unfinished(reg, repo); len(left) > 0 {
+					t.Errorf("uploads were neither finished nor cancelled:\n%s", strings.Join(left, "\n"))
 				}
 				if got, want := fault.met.Load(), max(1, f.times); got < want {
 					t.Errorf("the fault has met %d requests, want %d: the test tests nothing", got, want)
@@ -191,18 +191,24 @@ func pushedTo(r *http.Request) string {
 	return ""
 }
 
-// unfinished is how many uploads to a repository were begun that have neither come to an
-// end nor were cancelled.
-func unfinished(reg *testenv.Registry, repo string) int {
-	begun, over := 0, map[string]bool{}
+// unfinished tells of the requests for uploads to a repository if some were begun that have
+// neither come to an end nor were cancelled.
+func unfinished(reg *testenv.Registry, repo string) []string {
+	begun, over, all := 0, map[string]bool{}, []string(nil)
 	for _, r := range reg.Requests() {
+		if !strings.HasPrefix(r.Path, "/v2/"+repo+"/blobs/uploads/") {
+			continue
+		}
+		all = append(all, fmt.Sprintf("%s: %d", r, r.Status))
 		switch {
-		case !strings.HasPrefix(r.Path, "/v2/"+repo+"/blobs/uploads/"):
 		case r.Method == http.MethodPost && r.Status == http.StatusAccepted:
 			begun++
 		case r.Method == http.MethodDelete, r.Method == http.MethodPut && (r.Status == http.StatusCreated || r.Status == http.StatusNotFound):
 			over[r.Path] = true // 404: the registry has forgotten it itself
 		}
 	}
-	return begun - len(over)
+	if begun == len(over) {
+		return nil
+	}
+	return all
 }
