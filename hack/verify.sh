@@ -80,6 +80,7 @@ imports() {
 	refuse registry/... "^$module/(llb|testsuite|cmd)(/|$)" 'stands alone'
 	refuse llb "^$module/(registry|testsuite|cmd)(/|$)" 'stands alone'
 	refuse testsuite/... "^$module/(registry|cmd)(/|$)" 'knows only llb'
+	refuse cmd/seatrial '^github.com/Shopify/toxiproxy/' 'makes no faults'
 	refuse llb '^github.com/google/go-containerregistry(/|$)' 'does not push'
 	refuse testsuite/... '^github.com/google/go-containerregistry(/|$)' 'does not push'
 	for library in llb registry/... testsuite/...; do
