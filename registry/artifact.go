@@ -123,8 +123,7 @@ func (l *loader) artifact(ctx context.Context, desc v1.Descriptor, within int) (
 	return a, nil
 }
 
-// readVerified reads a blob that is small enough to be held in memory. A size
-// below 0 is not known.
+// readVerified reads a blob that is small enough to be held in memory.
 func readVerified(ctx context.Context, s Store, desc v1.Descriptor) ([]byte, error) {
 	if desc.Size > maxMetadata {
 		return nil, fmt.Errorf("reading %s: %d bytes are too many for a manifest or config", desc.Digest, desc.Size)

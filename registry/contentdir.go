@@ -29,12 +29,12 @@ type contentDirs struct {
 	next Store
 }
 
-// path is where a blob lies; "" if it lies nowhere with the right size. A size of
-// 0 is one that is not known.
+// path is where a blob lies; "" if it lies nowhere with the right size. A size
+// below 0 is not known.
 func (c contentDirs) path(digest v1.Hash, size int64) string {
 	for _, dir := range c.dirs {
 		path := filepath.Join(dir, "blobs", digest.Algorithm, digest.Hex)
-		if fi, err := os.Stat(path); err == nil && fi.Mode().IsRegular() && (size == 0 || fi.Size() == size) {
+		if fi, err := os.Stat(path); err == nil && fi.Mode().IsRegular() && (size < 0 || fi.Size() == size) {
 			return path
 		}
 	}
@@ -42,7 +42,7 @@ func (c contentDirs) path(digest v1.Hash, size int64) string {
 }
 
 func (c contentDirs) Has(ctx context.Context, digest v1.Hash) (bool, error) {
-	if c.path(digest, 0) != "" {
+	if c.path(digest, -1) != "" {
 		return true, nil
 	}
 	return c.next.Has(ctx, digest)

@@ -40,7 +40,7 @@ func TestContentDirs(t *testing.T) {
 		want string
 	}{
 		{"there", v1.Descriptor{Digest: h, Size: 4}, "file"},
-		{"there, size unknown", v1.Descriptor{Digest: h}, "file"},
+		{"there, size unknown", v1.Descriptor{Digest: h, Size: -1}, "file"},
 		{"half written", v1.Descriptor{Digest: h, Size: 5}, "daemon"},
 		{"absent", v1.Descriptor{Digest: absent, Size: 4}, "daemon"},
 	} {

@@ -18,7 +18,8 @@ type Store interface {
 	// Open streams a blob from its first byte. The error for an absent blob
 	// matches errdefs.IsNotFound of github.com/containerd/errdefs. The stream
 	// ends when ctx does; one that breaks off in a way that opening the blob
-	// again may cure returns an error that matches io.ErrUnexpectedEOF.
+	// again may cure returns an error that matches io.ErrUnexpectedEOF. A size below 0
+	// is not known.
 	Open(ctx context.Context, desc v1.Descriptor) (io.ReadCloser, error)
 
 	// Has tells whether the blob is there, without reading it.
