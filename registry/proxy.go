@@ -80,7 +80,7 @@ func byProxy(req *http.Request, resp *http.Response, err error) (*http.Response,
 	switch {
 	case errors.As(err, &known):
 		return nil, err
-	case errors.As(err, &op) && op.Op == "proxyconnect":
+	case errors.As(err, &op) && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks ")):
 	case err == nil && resp.StatusCode == http.StatusProxyAuthRequired:
 		_ = resp.Body.Close()
 		status, err = resp.StatusCode, fmt.Errorf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
