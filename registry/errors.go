@@ -28,7 +28,7 @@ const (
 	KindProxy                    // a proxy on the way to it: see ProxyError
 	KindTooLarge                 // 413: the registry, or a proxy before it, takes no request of that size
 	KindFull                     // no room, or no more of it for us
-	KindReadOnly                 // 405 on what would change something, or the registry says that it is under maintenance
+	KindReadOnly                 // 405 on what would change something, and not for what is in it, or the registry says that it is under maintenance
 	KindStorage                  // 401 or 403 of the storage that the registry keeps blobs in: see Error.Storage
 )
 
@@ -202,14 +202,18 @@ func classifyAnswer(answer *transport.Error) Kind {
 	return KindOther
 }
 
-// readOnly tells a registry that takes nothing from one that takes nothing of ours.
+// readOnly tells a registry that takes nothing from one that takes nothing of ours. Of a
+// manifest of a kind that it does not take, ECR says 405, too.
 func readOnly(answer *transport.Error) bool {
-	if r := answer.Request; answer.StatusCode == http.StatusMethodNotAllowed {
-		return r != nil && r.Method != http.MethodGet && r.Method != http.MethodHead
+	says := func(text string) bool {
+		return slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
+			return strings.Contains(strings.ToLower(d.Message), text)
+		})
 	}
-	return slices.ContainsFunc(answer.Errors, func(d transport.Diagnostic) bool {
-		return strings.Contains(strings.ToLower(d.Message), "read only mode")
-	})
+	if r := answer.Request; answer.StatusCode == http.StatusMethodNotAllowed {
+		return r != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && !says("manifest")
+	}
+	return says("read only mode")
 }
 
 // join is errors.Join with a text of one line, and nil for no errors.

@@ -36,3 +36,23 @@ func TestReadOnlyRegistry(t *testing.T) {
 		})
 	}
 }
+
+// Amazon ECR says 405, too, of a manifest that is of a kind it does not take.
+func TestManifestThatIsNotAllowed(t *testing.T) {
+	dir, _ := savedImage(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			replying(405, `{"errors":[{"code":"UNSUPPORTED","message":"Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"}]}`)(w, r)
+		})
+	}})
+	c := start(t, nil, "push", "--untested", dir, "-t", reg.Host+"/acme/app:1")
+	c.exits(6)
+	c.says("Invalid parameter at 'ImageManifest'", "no tag moved")
+	if strings.Contains(c.stderr(), "takes no images") {
+		t.Errorf("it has taken the layers:\n%s", c.stderr())
+	}
+}
