@@ -167,17 +167,14 @@ func (s *shipping) signIn(ctx context.Context, repo name.Repository, artifact re
 			return none, &pushError{err}
 		}
 		if signed {
-			return by.signed(repo, b)
+			return by.signed(repo, b), nil
 		}
 	}
 	bundle, err := by.Sign(ctx, payload)
 	if err != nil {
 		return none, &pushError{err}
 	}
-	made, err := by.signed(repo, bundle)
-	if err != nil {
-		return none, err
-	}
+	made := by.signed(repo, bundle)
 	made.made = true
 	made.tag, err = registry.Refer(ctx, repo, artifact, registry.Referrer{
 		Type: sigstore.MediaType, Data: bundle, Annotations: sigstore.Annotations(testResultType),
@@ -213,14 +210,14 @@ func (s *shipping) wouldSign(ctx context.Context, repo name.Repository, digest v
 			break
 		}
 		if signed, err := by.Signed(ctx, b, payload); err == nil && signed {
-			return by.signed(repo, b)
+			return by.signed(repo, b), nil
 		}
 	}
 	return would, nil
 }
 
 // signed is what is told of a bundle.
-func (s *signer) signed(repo name.Repository, bundle []byte) (signedResult, error) {
-	facts, err := sigstore.FactsOf(bundle)
-	return signedResult{repo: repo, by: s.by(facts.Identity), index: facts.LogIndex}, err
+func (s *signer) signed(repo name.Repository, bundle []byte) signedResult {
+	facts := sigstore.FactsOf(bundle)
+	return signedResult{repo: repo, by: s.by(facts.Identity), index: facts.LogIndex}
 }

@@ -12,24 +12,22 @@ type Facts struct {
 	LogIndex *int64 // of its entry in a log; nil if it is in none
 }
 
-// FactsOf reads them.
-func FactsOf(data []byte) (Facts, error) {
-	var f Facts
+// FactsOf reads them, as far as they can be read: whoever may push to a registry can add
+// to a bundle there that somebody else has signed.
+func FactsOf(data []byte) (f Facts) {
 	b, err := parse(data)
 	if err != nil {
-		return f, err
+		return f
 	}
 	if len(b.Material.Log) > 0 {
 		f.LogIndex = &b.Material.Log[0].Index
 	}
 	if b.Material.Certificate == nil {
-		return f, nil
+		return f
 	}
-	leaf, err := x509.ParseCertificate(b.Material.Certificate.RawBytes)
-	if err != nil {
-		return f, err
+	if leaf, err := x509.ParseCertificate(b.Material.Certificate.RawBytes); err == nil {
+		who, _ := certificate.SummarizeCertificate(leaf) // the zero Summary, then
+		f.Identity = who.SubjectAlternativeName
 	}
-	who, err := certificate.SummarizeCertificate(leaf)
-	f.Identity = who.SubjectAlternativeName
-	return f, err
+	return f
 }
