@@ -148,10 +148,13 @@ func (s *savedSource) find(ctx context.Context, saved *registry.Saved) (registry
 		return img, nil, err
 	}
 	rep, err := savedTests(ctx, saved, img)
-	if err != nil {
+	var failed *saidToFail
+	switch {
+	case errors.As(err, &failed) && !s.untested:
+		return img, nil, usagef("--untested pushes it all the same", "the index of the image in %s says that %s", s.path, failed)
+	case err != nil && failed == nil:
 		return img, nil, usagef("write it again: nothing was pushed", "%w", err)
-	}
-	if rep == nil && !s.untested {
+	case rep == nil && !s.untested:
 		return img, nil, usagef("seatrial run and seatrial test state it in the image's index, or note it beside, where -o type=oci or type=docker writes the image; --untested pushes it all the same",
 			"the image in %s is not known to have passed any test", s.path)
 	}

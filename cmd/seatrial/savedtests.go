@@ -9,7 +9,7 @@ import (
 )
 
 // savedTests are the tests that a saved image is known to have passed; nil if it is not
-// known to have passed any.
+// known to have passed any. That one failed is a *saidToFail.
 //
 // What its index states is believed before the note beside it: the digest that is
 // pushed covers it, and it gets by whatever copies images. A note counts where nothing
@@ -32,7 +32,7 @@ func savedTests(ctx context.Context, saved *registry.Saved, img registry.SavedIm
 		stated = stated || len(image.Statements) > 0
 		word := saidOf(image)
 		if len(word.failed) > 0 {
-			return nil, nil // whatever else passed
+			return nil, &saidToFail{word.failed} // whatever else passed
 		}
 		for _, name := range word.passed {
 			rep.Cases = append(rep.Cases, testsuite.Case{Name: name, Platform: platform, Status: testsuite.Passed, Cached: true})

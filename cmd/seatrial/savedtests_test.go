@@ -5,6 +5,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -99,6 +100,13 @@ func TestSavedTests(t *testing.T) {
 			}}
 			if err := registry.WriteLayout(t.Context(), dir, attested, opt); err != nil {
 				t.Fatal(err)
+			}
+			saved, _, _, err := (&savedSource{path: dir}).open(t.Context(), io.Discard)
+			if err == nil {
+				saved.Close()
+			}
+			if says := err != nil && strings.HasSuffix(err.Error(), " says that a test without a name failed"); says != strings.HasPrefix(name, "failed") {
+				t.Errorf("open, where what is stated is %s: %v", name, err)
 			}
 			saved, img, rep, err := (&savedSource{path: dir, untested: true}).open(t.Context(), io.Discard)
 			if err != nil {
