@@ -2,20 +2,28 @@ package main
 
 import (
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/seatrial/seatrial/hack/testenv"
 )
 
 // A registry that asks for patience is named, once, while the push waits for it.
 func TestWaitingIsShown(t *testing.T) {
-	var left atomic.Int64
-	left.Store(3)
+	var first sync.Once
+	var opens time.Time
 	wrap := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPost && left.Add(-1) >= 0 {
+			if r.Method != http.MethodPost {
+				next.ServeHTTP(w, r)
+				return
+			}
+			first.Do(func() { opens = time.Now().Add(time.Second) })
+			if time.Now().Before(opens) {
 				w.Header().Set("Retry-After", "2")
 				w.WriteHeader(http.StatusTooManyRequests)
 				return
@@ -27,7 +35,10 @@ func TestWaitingIsShown(t *testing.T) {
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
 	c := start(t, w.env(), "run", "-t", reg.Host+"/acme/app:1", "--test", "true", noise(t))
 	c.exits(0)
-	c.saysOnce("[push] " + reg.Host + " asks to come back in ")
+	shown := regexp.MustCompile(`(?m)^#\d+ \[push\] `+regexp.QuoteMeta(reg.Host)+` asks to come back in `).FindAllString(c.stderr(), -1)
+	if steps := slices.Compact(slices.Sorted(slices.Values(shown))); len(steps) != 1 { // the display comes back to one
+		t.Errorf("%d steps wait for the registry, want 1:\n%s", len(steps), c.stderr())
+	}
 }
 
 // A registry that fails is the only one whose step says so, and a test that fails is no
@@ -46,7 +57,8 @@ func TestFailureIsShownWhereItIs(t *testing.T) {
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
 	c := start(t, w.env(), "run", "-t", good.Host+"/acme/app:1", "-t", bad.Host+"/acme/app:1", "--test", "true", noise(t))
 	c.exits(6)
-	c.saysOnce("ERROR: uploading layer sha256:") // at the bad one's step
+	c.saysOnce(" > [push] layers to ") // of a step with an error
+	c.says(" > [push] layers to " + bad.Host)
 	c = start(t, w.env(), "run", "-t", good.Host+"/acme/app:1", "--test", "false", noise(t))
 	c.exits(4)
 	if strings.Contains(c.stderr(), "ERROR: test ") {
