@@ -93,7 +93,7 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 	}
 	defer display.close()
 	defer func() { out.unread = display.unreadCaches() }()
-	uploads.display = display
+	uploads.showOn(display)
 	out.shown = display.showsLogs
 	p.lendKeys(ctx)
 	build := p.build

@@ -22,8 +22,8 @@ const shownWait = time.Second
 
 // uploads shows blobs on their way, one step for each repository, and what they wait for.
 type uploads struct {
-	display *display
 	mu      sync.Mutex
+	display *display // nil before there is a builder: connecting to registries begins earlier
 	repos   map[string]*upload
 	waits   map[string]time.Time // for a host: the end of the longest that was shown
 }
@@ -66,13 +66,19 @@ func (u *uploads) progress(p registry.Progress) {
 	u.display.send(st)
 }
 
+func (u *uploads) showOn(d *display) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.display = d
+}
+
 // waiting is called by the push, from several goroutines, which mostly wait for the same
 // host at the same time. One of them is shown.
 func (u *uploads) waiting(w registry.Wait) (over func()) {
 	end := time.Now().Add(w.For)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if w.For < shownWait || end.Before(u.waits[w.Host].Add(shownWait)) {
+	if u.display == nil || w.For < shownWait || end.Before(u.waits[w.Host].Add(shownWait)) {
 		return func() {}
 	}
 	if u.waits == nil {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +41,29 @@ func TestWaitingIsShown(t *testing.T) {
 	if steps := slices.Compact(slices.Sorted(slices.Values(shown))); len(steps) != 1 { // the display comes back to one
 		t.Errorf("%d steps wait for the registry, want 1:\n%s", len(steps), c.stderr())
 	}
+}
+
+// A registry may have to be waited for before there is a builder, and anything to show it on.
+func TestWaitingBeforeThereIsABuilder(t *testing.T) {
+	builder, err := net.Listen("tcp", "127.0.0.1:0") // and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { builder.Close() })
+	var asked atomic.Bool
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked.Swap(true) {
+				replying(403, `{"errors":[{"code":"DENIED","message":"nobody"}]}`)(w, r)
+				return
+			}
+			w.Header().Set("Retry-After", "2")
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+	}})
+	c := start(t, []string{"BUILDKIT_HOST=tcp://" + builder.Addr().String()}, "run", "-t", reg.Host+"/acme/app:1", "--test", "true", noise(t))
+	c.exits(6)
+	c.says("DENIED: nobody")
 }
 
 // A registry that fails is the only one whose step says so, and a test that fails is no
