@@ -125,6 +125,15 @@ func (l *loader) artifact(ctx context.Context, desc v1.Descriptor, within int) (
 
 // readVerified reads a blob that is small enough to be held in memory.
 func readVerified(ctx context.Context, s Store, desc v1.Descriptor) ([]byte, error) {
+	b, err := readHashed(ctx, s, desc)
+	if err == nil && desc.Size != int64(len(b)) {
+		return nil, fmt.Errorf("%s is damaged: it has %d of %d bytes", desc.Digest, len(b), desc.Size)
+	}
+	return b, err
+}
+
+// readHashed is readVerified for a blob whose size may not be known.
+func readHashed(ctx context.Context, s Store, desc v1.Descriptor) ([]byte, error) {
 	if desc.Size > maxMetadata {
 		return nil, fmt.Errorf("reading %s: %d bytes are too many for a manifest or config", desc.Digest, desc.Size)
 	}
@@ -144,8 +153,8 @@ func readVerified(ctx context.Context, s Store, desc v1.Descriptor) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	if got != desc.Digest || desc.Size >= 0 && desc.Size != int64(len(b)) {
-		return nil, fmt.Errorf("%s is damaged: content hashes to %s (%d of %d bytes)", desc.Digest, got, len(b), desc.Size)
+	if got != desc.Digest {
+		return nil, fmt.Errorf("%s is damaged: content hashes to %s", desc.Digest, got)
 	}
 	return b, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -201,6 +202,14 @@ func TestSavedDamage(t *testing.T) {
 		{"layer missing", func(dir string) error { return os.Remove(filepath.Join(dir, blob(layer))) }, []string{layer.String(), "missing"}},
 		{"config", func(dir string) error { return flip(filepath.Join(dir, blob(config))) }, []string{config.String(), "damaged"}},
 		{"manifest", func(dir string) error { return os.Remove(filepath.Join(dir, blob(manifest))) }, []string{manifest.String(), "missing"}},
+		{"manifest of no size", func(dir string) error {
+			index := filepath.Join(dir, "index.json")
+			data, err := os.ReadFile(index)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(index, regexp.MustCompile(`"size":\s*[0-9]+`).ReplaceAll(data, []byte(`"size":-1`)), 0o600)
+		}, []string{manifest.String(), "damaged"}},
 		{"index.json", func(dir string) error { return os.Truncate(filepath.Join(dir, "index.json"), 20) }, []string{"index.json"}},
 		{"nothing", func(dir string) error { return os.Remove(filepath.Join(dir, "index.json")) }, []string{"neither an OCI image layout"}},
 	} {
