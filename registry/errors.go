@@ -141,8 +141,8 @@ func storage(err error) string {
 		return ""
 	}
 	r := answer.Request
-	own := strings.HasPrefix(r.URL.Path, "/v2/") // on whichever of its hosts
-	if redirected := r.Response != nil; own || r.Method != http.MethodPut && !redirected {
+	own := func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/v2/") } // on whichever of its hosts
+	if own(r) || r.Method != http.MethodPut && !own(original(r)) {
 		return ""
 	}
 	return r.URL.Host

@@ -19,11 +19,7 @@ func (e *pageError) Error() string {
 // page is a pageError if the answer is one. Registries name themselves in a header; one
 // that does not may still be one, as long as it shows no page.
 func page(in *http.Request, resp *http.Response) error {
-	asked := in
-	for asked.Response != nil && asked.Response.Request != nil {
-		asked = asked.Response.Request // which was answered with a redirect
-	}
-	if !isPing(asked) || resp.StatusCode != http.StatusOK || resp.Header.Get("Docker-Distribution-Api-Version") != "" {
+	if !isPing(original(in)) || resp.StatusCode != http.StatusOK || resp.Header.Get("Docker-Distribution-Api-Version") != "" {
 		return nil
 	}
 	kind := resp.Header.Get("Content-Type")
@@ -38,6 +34,14 @@ func page(in *http.Request, resp *http.Response) error {
 	}
 	_ = resp.Body.Close()
 	return &pageError{resp.Request.URL.Host}
+}
+
+// original is the request whose answers have redirected us to this one.
+func original(req *http.Request) *http.Request {
+	for req.Response != nil && req.Response.Request != nil {
+		req = req.Response.Request
+	}
+	return req
 }
 
 type peekedBody struct {

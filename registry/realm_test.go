@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -142,5 +143,20 @@ func TestTokensRefusedAtAnotherPort(t *testing.T) {
 	a.tokens.Close()
 	if err := pushApart(t, a); err == nil || !strings.Contains(err.Error(), a.tokens.URL+"/jwt/auth") {
 		t.Errorf("Commit = %v, want an error that names %s", err, a.tokens.URL)
+	}
+}
+
+// A token server that sends on and refuses is not the storage of blobs.
+func TestTokensRefusedAfterRedirect(t *testing.T) {
+	a := startApart(t, "http", func(tokens string) string { return tokens + "/jwt/auth" }, func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/jwt/auth" {
+			http.Redirect(w, req, "/jwt/auth/", http.StatusTemporaryRedirect)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+	})
+	var e *registry.Error
+	if err := pushApart(t, a); !errors.As(err, &e) || e.Kind != registry.KindDenied || e.Storage != "" {
+		t.Errorf("Commit = %v, of the kind %v, want that the credentials are refused", err, e)
 	}
 }
