@@ -99,10 +99,19 @@ func (d *display) step(name string) func(error) {
 		end := *v
 		end.Completed = now()
 		if err != nil {
-			end.Error = message(err)
+			end.Error = stepError(err)
 		}
 		d.send(&client.SolveStatus{Vertexes: []*client.Vertex{&end}})
 	}
+}
+
+// stepError is what a step of ours failed for. One that a signal has broken off is
+// cancelled, as BuildKit's own steps are then, and not in error.
+func stepError(err error) string {
+	if errors.As(err, new(*signalError)) {
+		return context.Canceled.Error()
+	}
+	return message(err)
 }
 
 func now() *time.Time {

@@ -102,6 +102,9 @@ func TestInterruptDuringPush(t *testing.T) {
 					case once && !at.taken:
 						c.says("no tag moved")
 					}
+					if strings.Contains(c.stderr(), "ERROR") {
+						t.Errorf("%s: a step that was interrupted is shown as one that is in error:\n%s", name, c.stderr())
+					}
 					if all := c.out.String() + c.stderr(); strings.Contains(all, registryPassword) {
 						t.Errorf("%s: the output tells a secret:\n%s", name, all)
 					}

@@ -110,7 +110,7 @@ func (u *uploads) end(err error) {
 		switch {
 		case err == nil:
 		case failed != nil && failed.Repository == repo:
-			up.vertex.Error = message(err)
+			up.vertex.Error = stepError(err)
 		default:
 			up.vertex.Error = context.Canceled.Error()
 		}
