@@ -42,9 +42,9 @@ func newApp(std Streams) *cli.App {
 		Name:      "seatrial",
 		Usage:     "build a container image, test it, and only then push it",
 		UsageText: "seatrial COMMAND [flags] [CONTEXT]",
-		Description: "A tag that seatrial moved points at an image whose tests passed on that image;\n" +
-			"until they all have, no tag moves. It needs no Docker, only BuildKit: a buildkitd\n" +
-			"that is there, or a private one that it starts.",
+		Description: "A tag that seatrial moved points at an image whose tests passed on that\n" +
+			"image; until they all have, no tag moves. It needs no Docker, only BuildKit:\n" +
+			"a buildkitd that is there, or a private one that it starts.",
 		Version:                version,
 		HideVersion:            true,
 		Writer:                 std.Out,

@@ -37,7 +37,8 @@ func help(cmd *cli.Command) string {
 	}
 	var categories []string
 	for _, f := range cmd.Flags {
-		if c, ok := f.(cli.CategorizableFlag); ok && !slices.Contains(categories, c.GetCategory()) {
+		c, ok := f.(cli.CategorizableFlag)
+		if ok && flagHelp(f) != "" && !slices.Contains(categories, c.GetCategory()) {
 			categories = append(categories, c.GetCategory())
 		}
 	}

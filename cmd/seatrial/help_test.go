@@ -2,16 +2,25 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/urfave/cli/v2"
 )
 
-// TestHelp has the help of every command fit a terminal, and name every flag.
+// TestHelp has the help of every command, and of all of them, fit a terminal, and name
+// every flag.
 func TestHelp(t *testing.T) {
-	for _, cmd := range newApp(Streams{}).Commands {
+	all := newApp(Streams{})
+	for _, cmd := range append(all.Commands, &cli.Command{}) {
 		var out bytes.Buffer
-		if code := Main(t.Context(), []string{"seatrial", cmd.Name, "--help"}, Streams{Out: &out, Err: &out}); code != 0 {
+		args := slices.DeleteFunc([]string{"seatrial", cmd.Name, "--help"}, func(arg string) bool { return arg == "" })
+		if code := Main(t.Context(), args, Streams{Out: &out, Err: &out}); code != 0 {
 			t.Errorf("seatrial %s --help: exit code = %d, want 0", cmd.Name, code)
+		}
+		if strings.Contains(out.String(), "\n\n\n") {
+			t.Errorf("seatrial %s --help has two empty lines:\n%s", cmd.Name, out.String())
 		}
 		for _, line := range strings.Split(out.String(), "\n") {
 			if n := len([]rune(line)); n > helpWidth {
