@@ -224,12 +224,14 @@ func (v *verification) signature(ctx context.Context, reader *registry.Reader, i
 	slices.Sort(failed)
 	failed = slices.Compact(failed)
 	switch {
+	case len(bundles) == 0:
+		return nil, unprovenf("%s: there is no signature of %s", v.ref, image)
 	case len(failed) > 0 && len(passing) > 0:
 		return nil, unprovenf("%s: of %s it is %s word that it passed its tests, and that %w", v.ref, image, v.word, &saidToFail{failed})
 	case len(failed) > 0:
 		return nil, unprovenf("%s: of %s it is %s word that %w", v.ref, image, v.word, &saidToFail{failed})
 	case len(passing) == 0:
-		return nil, unprovenf("%s: none of the %s of %s is %s word that it passed its tests%s", v.ref, plural(len(bundles), "signature"), image, v.word, because(reasons))
+		return nil, unprovenf("%s: no signature of %s is %s word that it passed its tests%s", v.ref, image, v.word, because(reasons))
 	}
 	row(v.notes, "signed", "by "+v.signer, "")
 	return passing, nil
