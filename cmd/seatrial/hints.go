@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/distribution/reference"
+	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/seatrial/seatrial/cmd/internal/buildkitd"
 	"github.com/seatrial/seatrial/llb"
@@ -112,7 +113,7 @@ func pushHints(err error) []string {
 	switch e.Kind {
 	case registry.KindDenied:
 		if e.Anonymous {
-			return []string{fmt.Sprintf("no credentials were found for %s: docker login %s, or --registry-user NAME with --registry-password-stdin", e.Registry, e.Registry)}
+			return append([]string{fmt.Sprintf("no credentials were found for %s: docker login %s, or --registry-user NAME with --registry-password-stdin", e.Registry, e.Registry)}, hubHints(e)...)
 		}
 		if e.Source != "" {
 			return []string{fmt.Sprintf("the credentials of %s were refused, or may not push to %s", e.Source, e.Repository)}
@@ -132,9 +133,17 @@ func pushHints(err error) []string {
 	case registry.KindStorage:
 		return []string{fmt.Sprintf("%s let us in, but the address that it gave for the blob was refused: such addresses are good for some minutes, by the clock of %s; try again, and if it stays so, the registry's own access to its storage is wrong", e.Registry, e.Storage)}
 	case registry.KindUnreachable:
-		return []string{fmt.Sprintf("is %s the right name, and can it be reached from here?", e.Registry)}
+		return append([]string{fmt.Sprintf("is %s the right name, and can it be reached from here?", e.Registry)}, hubHints(e)...)
 	}
 	return nil
+}
+
+// hubHints are for those who have named no registry, and would not think of Docker Hub.
+func hubHints(e *registry.Error) []string {
+	if e.Registry != name.DefaultRegistry {
+		return nil
+	}
+	return []string{"a reference that begins with no registry's host is one on Docker Hub: registry.example.com/team/app:1.2 is elsewhere"}
 }
 
 func buildHints(err *buildError) []string {

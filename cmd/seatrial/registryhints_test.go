@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/registry"
 )
@@ -18,6 +20,22 @@ func TestHintOfClientCertificate(t *testing.T) {
 	got := strings.Join(hints(&pushError{&registry.Error{Op: "connecting", Registry: "registry.example.com", Err: alert}}), "\n")
 	if want := "registry.example.com/client.cert"; !strings.Contains(got, want) {
 		t.Errorf("hints = %q, want %q", got, want)
+	}
+}
+
+// A reference that names no registry is taken to Docker Hub, which one who only forgot the
+// host does not expect. Docker Hub itself is not asked.
+func TestHintOfDockerHub(t *testing.T) {
+	for _, reg := range []string{name.DefaultRegistry, "registry.example.com"} {
+		for _, e := range []*registry.Error{{Kind: registry.KindUnreachable}, {Kind: registry.KindDenied, Anonymous: true}} {
+			e.Registry, e.Err = reg, errors.New("no")
+			for _, err := range []error{&pushError{e}, &readError{e}} {
+				got := strings.Join(hints(err), "\n")
+				if said := strings.Contains(got, "is one on Docker Hub"); said != (reg == name.DefaultRegistry) {
+					t.Errorf("hints of %v at %s = %q", e.Kind, reg, got)
+				}
+			}
+		}
 	}
 }
 
