@@ -4,8 +4,24 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/google/go-containerregistry/pkg/name"
 )
+
+// parseReference is strict about a repository's name, where go-containerregistry knows its
+// characters only: an empty variable makes "-t $TAG ." name the repository ".".
+func parseReference(text string, opts ...name.Option) (name.Reference, error) {
+	ref, err := name.ParseReference(text, opts...)
+	if err != nil {
+		return nil, badReference(text, err)
+	}
+	path := ref.Context().RepositoryStr()
+	if _, err := reference.WithName("host.invalid/" + path); err != nil {
+		return nil, usagef("a reference looks like registry.example.com/team/app:1.2; is a variable empty that it is made of?",
+			"invalid reference %q: %q is not what a repository can be called", text, path)
+	}
+	return ref, nil
+}
 
 // badReference is an error about a reference that cannot be parsed.
 func badReference(ref string, err error) error {

@@ -47,9 +47,9 @@ func (p *plan) references(names []string) ([]name.Reference, error) {
 		if at := strings.LastIndex(t, "@"); at >= 0 && !strings.HasPrefix(t[at:], "@sha") {
 			return nil, usagef("--registry-user NAME says who pushes, with --registry-password-stdin; docker login does, too", "a reference has no user name or password: …%s", t[at:])
 		}
-		ref, err := name.ParseReference(t, opts...)
+		ref, err := parseReference(t, opts...)
 		if err != nil {
-			return nil, badReference(t, err)
+			return nil, err
 		}
 		if _, ok := ref.(name.Digest); ok {
 			return nil, usagef("push to a tag; the digest is printed", "reference %q names a digest, which only the image's content can decide", t)

@@ -95,8 +95,8 @@ func newVerification(c *cli.Context, std Streams) (*verification, error) {
 		return nil, usagef("", "a reference has no user name or password: …%s", arg[at:])
 	}
 	var err error
-	if v.ref, err = name.ParseReference(arg, name.WeakValidation); err != nil {
-		return nil, badReference(arg, err)
+	if v.ref, err = parseReference(arg, name.WeakValidation); err != nil {
+		return nil, err
 	}
 	p := &plan{outputs: &outputSet{}, refs: []name.Reference{v.ref}}
 	if err := p.registries(c); err != nil {
