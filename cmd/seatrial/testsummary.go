@@ -60,11 +60,11 @@ func ago(t time.Time) string {
 	}
 	switch {
 	case d < 2*time.Minute:
-		return fmt.Sprintf(", %d seconds ago", int(d.Seconds()))
+		return ", " + plural(int(d.Seconds()), "second") + " ago"
 	case d < 2*time.Hour:
-		return fmt.Sprintf(", %d minutes ago", int(d.Minutes()))
+		return ", " + plural(int(d.Minutes()), "minute") + " ago"
 	case d < 48*time.Hour:
-		return fmt.Sprintf(", %d hours ago", int(d.Hours()))
+		return ", " + plural(int(d.Hours()), "hour") + " ago"
 	}
 	return ", on " + t.Local().Format(time.DateOnly)
 }
