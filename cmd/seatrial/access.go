@@ -33,6 +33,9 @@ func (p *plan) registries(c *cli.Context) error {
 		return err
 	}
 	sources, err := credentials.Default(os.Getenv)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usagef("docker login and podman login write it; without the variable, others are looked for", "%w", err)
+	}
 	if err != nil {
 		return usagef("its content is that of Docker's config.json: {\"auths\": {\"HOST\": {\"auth\": \"…\"}}}", "%w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -113,7 +114,11 @@ func pushHints(err error) []string {
 	switch e.Kind {
 	case registry.KindDenied:
 		if e.Anonymous {
-			return append([]string{fmt.Sprintf("no credentials were found for %s: docker login %s, or --registry-user NAME with --registry-password-stdin", e.Registry, e.Registry)}, hubHints(e)...)
+			how := "--registry-password-stdin"
+			if os.Getenv("SEATRIAL_REGISTRY_PASSWORD") != "" {
+				how = "the password in SEATRIAL_REGISTRY_PASSWORD"
+			}
+			return append([]string{fmt.Sprintf("no credentials were found for %s: docker login %s, or --registry-user NAME with %s", e.Registry, e.Registry, how)}, hubHints(e)...)
 		}
 		if e.Source != "" {
 			return []string{fmt.Sprintf("the credentials of %s were refused, or may not push to %s", e.Source, e.Repository)}
