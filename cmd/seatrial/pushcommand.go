@@ -107,8 +107,11 @@ func (s *savedSource) open(ctx context.Context, notes io.Writer) (*registry.Save
 	}
 	if err != nil {
 		hint := ""
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			hint = "seatrial test -o type=oci,dest=FILE writes an image that has passed its tests"
+		case s.path == stdinPath: // in a pipeline it is the last one's error that is seen
+			hint = "it is what comes on standard input: has what writes it there failed?"
 		}
 		return nil, registry.SavedImage{}, nil, unreadable(err, hint)
 	}
