@@ -23,7 +23,7 @@ const (
 	KindOther        Kind = iota // none of the following
 	KindDenied                   // 401 or 403: other credentials, or more rights
 	KindNoRepository             // the repository does not exist and is not created by a push
-	KindUnreachable              // no connection: the name, the network, or the registry
+	KindUnreachable              // no connection, or none that lasted: the name, the network, or the registry
 	KindNotRegistry              // what answers there is none
 	KindProxy                    // a proxy on the way to it: see ProxyError
 	KindTooLarge                 // 413: the registry, or a proxy before it, takes no request of that size
@@ -123,9 +123,8 @@ func (c *conn) errorf(err error, format string, args ...any) error {
 
 // reason is what a failure is told by that may pass.
 func (c *conn) reason(err error) string {
-	var known *Error
-	if errors.As(err, &known) {
-		return known.cause()
+	if known := (*Error)(nil); errors.As(err, &known) {
+		err = known.Err // without what was tried
 	}
 	if request := (*url.Error)(nil); errors.As(err, &request) {
 		err = request.Err // without the address
@@ -163,7 +162,7 @@ func classify(err error) (Kind, int) {
 	}
 	var dns *net.DNSError
 	var op *net.OpError
-	if errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" {
+	if errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" || broken(err) {
 		return KindUnreachable, 0
 	}
 	return KindOther, 0

@@ -130,6 +130,7 @@ func TestErrorKinds(t *testing.T) {
 	a := loaded(t)
 	closed := testenv.StartRegistry(t, testenv.RegistryOptions{})
 	closed.Close()
+	gone := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PUT", "/blobs/uploads/", always(hangUp))})
 	unknown := testenv.StartRegistry(t, testenv.RegistryOptions{
 		Wrap: fault("POST", "/blobs/uploads/", always(answering(404, `{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}`))),
 	})
@@ -142,6 +143,7 @@ func TestErrorKinds(t *testing.T) {
 		status int
 	}{
 		{closed, registry.KindUnreachable, 0},
+		{gone, registry.KindUnreachable, 0},
 		{unknown, registry.KindNoRepository, 404},
 		{tooLarge, registry.KindTooLarge, 413},
 	} {

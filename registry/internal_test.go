@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
@@ -68,6 +69,25 @@ func TestDisguisedTokenServers(t *testing.T) {
 		if err != nil || atErr != nil || w.really(u) != at.Host {
 			t.Errorf("%s of %s leads to %s, want %s", got, tc.registry, w.really(u), at.Host)
 		}
+	}
+}
+
+// Why a try failed has to fit a line: without the address, and what was tried.
+func TestReason(t *testing.T) {
+	repo, err := name.NewRepository("registry.example.com/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &conn{repo: repo, wire: &wire{}}
+	request := &url.Error{Op: "Head", URL: "https://registry.example.com/v2/app/blobs/sha256:1", Err: io.EOF}
+	for _, err := range []error{request, c.errorf(request, "looking for %s", repo), fmt.Errorf("once more: %w", request)} {
+		if got := c.reason(err); got != "EOF" {
+			t.Errorf("the reason of %q is %q, want EOF", err, got)
+		}
+	}
+	answer := c.errorf(&transport.Error{StatusCode: 503}, "looking for %s", repo)
+	if got := c.reason(answer); got != "503 Service Unavailable" {
+		t.Errorf("the reason of %q is %q", answer, got)
 	}
 }
 

@@ -92,6 +92,12 @@ func passing(err error) bool {
 	if errors.Is(err, errTagElsewhere) {
 		return true // until the registry's caches have heard of it
 	}
+	return broken(err)
+}
+
+// broken tells whether a connection could not be made, broke or stalled, for a reason that
+// may pass.
+func broken(err error) bool {
 	for _, target := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET} {
 		if errors.Is(err, target) {
 			return true
