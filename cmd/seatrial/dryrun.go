@@ -99,7 +99,7 @@ func blobs(b registry.Blobs) string {
 	if b.Count == 0 {
 		return "none"
 	}
-	return fmt.Sprintf("%s (%s)", plural(b.Count, "blob"), units.BytesSize(float64(b.Bytes)))
+	return fmt.Sprintf("%s (%s)", plural(b.Count, "blob"), units.HumanSize(float64(b.Bytes)))
 }
 
 // resultPreview is the preview in the result file.

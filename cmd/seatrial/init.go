@@ -99,7 +99,11 @@ type starter struct {
 
 func (s starter) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# yaml-language-server: $schema=%s\n\nimage: %s\ntags: [\"${git.short:-dev}\", latest]\n", schemaURL, inYAML(s.image))
+	fmt.Fprintf(&b, "# yaml-language-server: $schema=%s\n\n", schemaURL)
+	if named, err := name.NewRepository(s.image); err == nil && !strings.HasPrefix(s.image, named.RegistryStr()) {
+		fmt.Fprintf(&b, "# This is on Docker Hub; elsewhere: registry.example.com/team/%s\n", path.Base(s.image))
+	}
+	fmt.Fprintf(&b, "image: %s\ntags: [\"${git.short:-dev}\", latest]\n", inYAML(s.image))
 	tests, target := s.tests()
 	if s.dockerfile != "" || target != "" {
 		b.WriteString("\nbuild:\n")

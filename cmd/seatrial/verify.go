@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -37,6 +40,9 @@ func readHints(err error) []string {
 	var e *registry.Error
 	if errors.As(err, &e) && e.Kind == registry.KindDenied && !e.Anonymous {
 		return []string{fmt.Sprintf("the credentials for %s were refused, or may not pull from %s", e.Registry, e.Repository)}
+	}
+	if errors.As(err, &e) && e.Status == http.StatusNotFound && strings.HasSuffix(e.Op, e.Repository) {
+		return []string{fmt.Sprintf("a reference without a tag means %s", name.DefaultTag)}
 	}
 	return pushHints(err)
 }
@@ -93,6 +99,9 @@ func newVerification(c *cli.Context, std Streams) (*verification, error) {
 	arg := c.Args().First()
 	if at := strings.LastIndex(arg, "@"); at >= 0 && !strings.HasPrefix(arg[at:], "@sha") {
 		return nil, usagef("", "a reference has no user name or password: …%s", arg[at:])
+	}
+	if fi, err := os.Stat(arg); err == nil && (fi.Mode().IsRegular() || strings.HasPrefix(arg, ".") || filepath.IsAbs(arg)) {
+		return nil, usagef("seatrial push "+arg+" -t REFERENCE pushes it if it has passed its tests", "%s is no reference: what is verified is in a registry", arg)
 	}
 	var err error
 	if v.ref, err = parseReference(arg, name.WeakValidation); err != nil {
