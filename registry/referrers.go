@@ -28,7 +28,7 @@ func (c *conn) referrersOf(ctx context.Context, subject v1.Hash) (*v1.IndexManif
 	if tagged != nil || tagErr != nil {
 		return tagged, tagErr
 	}
-	if kind, _ := classify(err); kind == KindDenied {
+	if refused != nil && classifyAnswer(refused) == KindDenied {
 		return nil, err // it may have a list
 	}
 	return nil, nil
