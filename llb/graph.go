@@ -2,7 +2,6 @@ package llb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/identity"
-	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -149,10 +147,9 @@ func (t *Trial) Again(g *Graph, failed error, attempt int) (*Graph, error) {
 	if len(g.Commands) == 0 {
 		return g, nil
 	}
-	command, at := g.Commands[len(g.Commands)-1], 0 // it was not the daemon that said so
-	var vertex *errdefs.VertexError
-	if errors.As(failed, &vertex) {
-		command = g.ran(digest.Digest(vertex.Digest))
+	command, at := g.ran(failed), 0
+	if command == "" { // it was not the daemon that said so
+		command = g.Commands[len(g.Commands)-1]
 	}
 	nonce := fmt.Sprintf("SEATRIAL_ATTEMPT=%d.%s", attempt, identity.NewID())
 	return t.Change(g, func(op *pb.Op) error {

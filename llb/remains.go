@@ -65,11 +65,10 @@ func (t *Trial) Remains(ctx context.Context, g *Graph, root gateway.Reference, f
 		return r, r.addOutputs(ctx, t, g, g.Commands)
 	}
 	var step *errdefs.SolveError
-	var vertex *errdefs.VertexError
-	if !errors.As(failed, &step) || !errors.As(failed, &vertex) || step.Op.GetExec() == nil {
+	if !errors.As(failed, &step) || step.Op.GetExec() == nil {
 		return r, nil
 	}
-	exec, command := step.Op.GetExec(), g.ran(digest.Digest(vertex.Digest))
+	exec, command := step.Op.GetExec(), g.ran(failed)
 	// Fewer IDs than mounts: it failed before it could start.
 	if command == "" || len(step.MountIDs) < len(exec.Mounts) {
 		return r, nil
@@ -186,11 +185,32 @@ func (g *Graph) before(command digest.Digest) []digest.Digest {
 	return slices.DeleteFunc(slices.Clone(g.Commands), func(dgst digest.Digest) bool { return !need[dgst] })
 }
 
-// ran is the command of g that the daemon calls dgst; "" if it is none of g's own.
-func (g *Graph) ran(dgst digest.Digest) digest.Digest {
+// ran is the command of g that failed; "" if it is none of g's own. Of one that another
+// build has at work as well, the daemon tells by that build's name for it.
+func (g *Graph) ran(failed error) digest.Digest {
+	var vertex *errdefs.VertexError
+	if !errors.As(failed, &vertex) {
+		return ""
+	}
+	dgst := digest.Digest(vertex.Digest)
 	for _, command := range g.Commands {
 		if command == dgst || ignoringCache(command) == dgst {
 			return command
+		}
+	}
+	var step *errdefs.SolveError
+	if !errors.As(failed, &step) {
+		return ""
+	}
+	theirs := step.Op.GetExec().GetMeta()
+	for _, dt := range g.def.Def {
+		op, err := readOp(dt)
+		if err != nil || !slices.Contains(g.Commands, digest.FromBytes(dt)) {
+			continue
+		}
+		ours := op.GetExec().GetMeta()
+		if slices.Equal(ours.GetArgs(), theirs.GetArgs()) && slices.Equal(ours.GetEnv(), theirs.GetEnv()) && ours.GetCwd() == theirs.GetCwd() {
+			return digest.FromBytes(dt)
 		}
 	}
 	return ""

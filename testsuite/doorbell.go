@@ -23,6 +23,10 @@ import (
 // it makes of that.
 const crashGrace = 10 * time.Second
 
+// maxTries is how often a test is executed that could not have its services, for no fault
+// of theirs.
+const maxTries = 5
+
 // socket answers the connections of tests.
 func (s *Suite) socket(id string) func(context.Context, io.ReadWriter) error {
 	if f, ok := s.forward(id); ok {
@@ -156,7 +160,7 @@ func (g *rings) converse(ctx context.Context, k *stack, conn *protocol.Conn, sta
 				k.running = true
 				k.mu.Unlock()
 				running = true
-				err = conn.Send(protocol.Message{Go: &protocol.Go{Listen: listenInTest(g.run.view, k.id, k.services, g.run.test.DependsOn), Volumes: k.volumes(g.run.test.Mounts)}})
+				err = conn.Send(protocol.Message{Go: &protocol.Go{Listen: listenInTest(g.run.view, k.id, k.services, g.run.test.DependsOn), Volumes: k.volumes(g.run.test.Mounts), Sees: k.visible()}})
 			} else {
 				err = g.abort(conn, err)
 			}
@@ -181,6 +185,9 @@ func (g *rings) converse(ctx context.Context, k *stack, conn *protocol.Conn, sta
 				return nil
 			}
 			if m.Exit != nil {
+				k.mu.Lock()
+				k.apart = m.Exit.Error == protocol.Apart
+				k.mu.Unlock()
 				if len(k.shared) > 0 { // which the helper is going to remove
 					k.stop(ctx)
 				}
@@ -218,7 +225,7 @@ func (s *Suite) solve(ctx context.Context, t *llb.Trial, r *run, how func(contex
 	if len(r.services) == 0 {
 		return how(ctx, r.graph)
 	}
-	for lost := false; ; lost = true {
+	for tries := 1; ; tries++ {
 		g := &rings{suite: s, trial: t, run: r}
 		g.ctx, g.leave = context.WithCancelCause(ctx)
 		s.mu.Lock()
@@ -226,8 +233,11 @@ func (s *Suite) solve(ctx context.Context, t *llb.Trial, r *run, how func(contex
 		s.mu.Unlock()
 		ref, err := how(ctx, r.graph)
 		g.close()
-		// Another build may have had the same test executed, and be gone.
-		if err != nil && !lost && g.count == 0 && exitCode(err) == protocol.ExitHelper && ctx.Err() == nil {
+		// Another build has had the same test executed, with services of its own, and may have
+		// ended them when its part was over: what failed was not this test. Nor is it where a
+		// builder that many builds use at once has made the directory of the sockets twice.
+		foreign := g.count == 0 && exitCode(err) >= 0
+		if err != nil && tries < maxTries && (foreign || g.stack.isApart()) && ctx.Err() == nil {
 			again, aerr := t.Again(r.graph, err, r.attempts+1)
 			if aerr != nil {
 				return nil, aerr

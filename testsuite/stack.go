@@ -31,6 +31,7 @@ type stack struct {
 	mu       sync.Mutex
 	running  bool // the test is
 	stopping bool
+	apart    bool          // the test did not see what the services saw
 	failed   *ServiceError // the first
 }
 
@@ -112,6 +113,26 @@ func (k *stack) bringUp(ctx context.Context, c *instance) error {
 		return errors.New(c.exited())
 	}
 	return nil
+}
+
+// visible is a socket that the test sees if it sees the directory that the services see; ""
+// if it reaches none that is ready.
+func (k *stack) visible() string {
+	for _, c := range k.instances {
+		if k.wanted(c, Healthy) && !k.run.view.direct(c.service) && len(c.Spec.Ports) > 0 {
+			return meshSocket(k.id, c.index, c.Spec.Ports[0])
+		}
+	}
+	return ""
+}
+
+func (k *stack) isApart() bool {
+	if k == nil {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.apart
 }
 
 // wanted tells whether anybody waits for c to be so. The test does, for all services to be

@@ -75,6 +75,20 @@ func TestDoorbell(t *testing.T) {
 	}
 }
 
+// A builder may have given the test another directory than its services: nothing is run.
+func TestServicesOutOfSight(t *testing.T) {
+	conn, _, wait := answer(t, "echo", "started")
+	send(t, conn, protocol.Message{Go: &protocol.Go{Sees: filepath.Join(t.TempDir(), "0-5432.sock")}})
+	m, err := conn.Receive()
+	if err != nil || m.Exit == nil || m.Exit.Error != protocol.Apart {
+		t.Fatalf("the last message is %+v, %v", m, err)
+	}
+	send(t, conn, protocol.Message{Bye: &protocol.Bye{}})
+	if got := wait(); got.exit != protocol.ExitHelper || strings.Contains(got.log, "started") {
+		t.Errorf("exit code %d, log %q", got.exit, got.log)
+	}
+}
+
 func TestAbortBefore(t *testing.T) {
 	conn, _, wait := answer(t, "echo", "started")
 	send(t, conn, protocol.Message{Abort: &protocol.Abort{Reason: "service db never became ready", Exit: 9}})

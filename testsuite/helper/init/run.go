@@ -84,6 +84,9 @@ func (r *runner) run(argv []string) error {
 		}
 		forwards.Listen = append(forwards.Listen, start.Listen...)
 		env = setenv(env, start.Env)
+		if _, err := os.Lstat(start.Sees); start.Sees != "" && err != nil {
+			return errors.New(protocol.Apart)
+		}
 		if err := linkVolumes(start.Volumes); err != nil {
 			return err
 		}

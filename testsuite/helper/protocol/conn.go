@@ -45,7 +45,13 @@ type Go struct {
 	Env map[string]string `json:"env,omitempty"`
 	// Volumes are to be found at their targets when the command starts.
 	Volumes []Volume `json:"volumes,omitempty"`
+	// Sees is a socket of a service. Where it is not there the helper does not see the
+	// directory that the services see, and exits with ExitHelper and the error Apart.
+	Sees string `json:"sees,omitempty"`
 }
+
+// Apart is what becomes of a test that does not share a directory with its services.
+const Apart = "the builder gave the test another directory than its services have"
 
 // Abort ends the command, or keeps it from starting.
 type Abort struct {
