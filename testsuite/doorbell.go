@@ -23,8 +23,7 @@ import (
 // it makes of that.
 const crashGrace = 10 * time.Second
 
-// maxTries is how often a test is executed that could not have its services, for no fault
-// of theirs.
+// maxTries is how often a test is executed that does not see its services.
 const maxTries = 5
 
 // socket answers the connections of tests.
@@ -236,8 +235,9 @@ func (s *Suite) solve(ctx context.Context, t *llb.Trial, r *run, how func(contex
 		// Another build has had the same test executed, with services of its own, and may have
 		// ended them when its part was over: what failed was not this test. Nor is it where a
 		// builder that many builds use at once has made the directory of the sockets twice.
-		foreign := g.count == 0 && exitCode(err) >= 0
-		if err != nil && tries < maxTries && (foreign || g.stack.isApart()) && ctx.Err() == nil {
+		code := exitCode(err)
+		foreign := g.count == 0 && (code == protocol.ExitHelper || code >= 0 && len(r.graph.Commands) == 1)
+		if err != nil && (foreign && tries == 1 || g.stack.isApart() && tries < maxTries) && ctx.Err() == nil {
 			again, aerr := t.Again(r.graph, err, r.attempts+1)
 			if aerr != nil {
 				return nil, aerr
