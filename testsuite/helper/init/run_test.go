@@ -155,7 +155,9 @@ func TestBlockedReader(t *testing.T) {
 		"sh", "-c", "yes | head -c 200000; yes n | head -c 2000000000")
 	cmd.Stdout = w
 	got := finish(t, cmd, out)
-	if got.exit != protocol.ExitTimeout || len(got.log) < 200000 {
+	// Two pipes hold 64 KiB each, of which one was read, and the other is when all is over.
+	// How much is under way between them is left to chance.
+	if got.exit != protocol.ExitTimeout || len(got.log) < 100_000 {
 		t.Errorf("exit code %d with a log of %d bytes", got.exit, len(got.log))
 	}
 }
