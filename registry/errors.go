@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -160,9 +159,7 @@ func classify(err error) (Kind, int) {
 	if errors.As(err, &page) {
 		return KindNotRegistry, 0
 	}
-	var dns *net.DNSError
-	var op *net.OpError
-	if errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial" || broken(err) {
+	if broken(err) {
 		return KindUnreachable, 0
 	}
 	return KindOther, 0
