@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/seatrial/seatrial/hack/testenv"
 )
 
 // TestReadOnlyRegistry pushes to those that only give: the distribution project's as a
@@ -18,15 +16,13 @@ func TestReadOnlyRegistry(t *testing.T) {
 		"Harbor":       replying(403, `{"errors":[{"code":"DENIED","message":"The system is in read only mode. Any modification is prohibited."}]}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
-				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if r.Method != http.MethodPost {
-						next.ServeHTTP(w, r)
-						return
-					}
-					answer(w, r)
-				})
-			}})
+			reg := faulty(t, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodPost {
+					return false
+				}
+				answer(w, r)
+				return true
+			})
 			c := start(t, nil, "push", "--untested", dir, "-t", reg.Host+"/acme/app:1")
 			c.exits(6)
 			c.says(reg.Host+" takes no images", "pull-through cache", "maintenance", "no tag moved")
@@ -40,15 +36,13 @@ func TestReadOnlyRegistry(t *testing.T) {
 // Amazon ECR says 405, too, of a manifest that is of a kind it does not take.
 func TestManifestThatIsNotAllowed(t *testing.T) {
 	dir, _ := savedImage(t)
-	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
-				next.ServeHTTP(w, r)
-				return
-			}
-			replying(405, `{"errors":[{"code":"UNSUPPORTED","message":"Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"}]}`)(w, r)
-		})
-	}})
+	reg := faulty(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
+			return false
+		}
+		replying(405, `{"errors":[{"code":"UNSUPPORTED","message":"Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"}]}`)(w, r)
+		return true
+	})
 	c := start(t, nil, "push", "--untested", dir, "-t", reg.Host+"/acme/app:1")
 	c.exits(6)
 	c.says("Invalid parameter at 'ImageManifest'", "no tag moved")

@@ -18,22 +18,18 @@ import (
 func TestWaitingIsShown(t *testing.T) {
 	var first sync.Once
 	var opens time.Time
-	wrap := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodPost {
-				next.ServeHTTP(w, r)
-				return
-			}
-			first.Do(func() { opens = time.Now().Add(time.Second) })
-			if time.Now().Before(opens) {
-				w.Header().Set("Retry-After", "2")
-				w.WriteHeader(http.StatusTooManyRequests)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
-	}
-	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: wrap})
+	reg := faulty(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost {
+			return false
+		}
+		first.Do(func() { opens = time.Now().Add(time.Second) })
+		if !time.Now().Before(opens) {
+			return false
+		}
+		w.Header().Set("Retry-After", "2")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	})
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
 	c := start(t, w.env(), "run", "-t", reg.Host+"/acme/app:1", "--test", "true", noise(t))
 	c.exits(0)
@@ -51,16 +47,15 @@ func TestWaitingBeforeThereIsABuilder(t *testing.T) {
 	}
 	t.Cleanup(func() { builder.Close() })
 	var asked atomic.Bool
-	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if asked.Swap(true) {
-				replying(403, `{"errors":[{"code":"DENIED","message":"nobody"}]}`)(w, r)
-				return
-			}
-			w.Header().Set("Retry-After", "2")
-			w.WriteHeader(http.StatusTooManyRequests)
-		})
-	}})
+	reg := faulty(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if asked.Swap(true) {
+			replying(403, `{"errors":[{"code":"DENIED","message":"nobody"}]}`)(w, r)
+			return true
+		}
+		w.Header().Set("Retry-After", "2")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	})
 	c := start(t, []string{"BUILDKIT_HOST=tcp://" + builder.Addr().String()}, "run", "-t", reg.Host+"/acme/app:1", "--test", "true", noise(t))
 	c.exits(6)
 	c.says("DENIED: nobody")
@@ -69,16 +64,10 @@ func TestWaitingBeforeThereIsABuilder(t *testing.T) {
 // A registry that fails is the only one whose step says so, and a test that fails is no
 // error of any.
 func TestFailureIsShownWhereItIs(t *testing.T) {
-	refuse := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodPut && r.ContentLength > 1<<19 {
-				replying(403, `{"errors":[{"code":"DENIED","message":"not this layer"}]}`)(w, r)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
-	}
-	good, bad := testenv.StartRegistry(t, testenv.RegistryOptions{}), testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: refuse})
+	good := testenv.StartRegistry(t, testenv.RegistryOptions{})
+	bad := faulty(t, func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Method == http.MethodPut && r.ContentLength > 1<<19 && refuse(w, http.StatusForbidden, "DENIED")
+	})
 	w := newWorld(t, testenv.SharedDaemon(t, testenv.Root))
 	c := start(t, w.env(), "run", "-t", good.Host+"/acme/app:1", "-t", bad.Host+"/acme/app:1", "--test", "true", noise(t))
 	c.exits(6)
