@@ -189,6 +189,7 @@ func TestMalformedDockerfileIsShownAsText(t *testing.T) {
 }
 
 // TestInputThatNeverEnds has a signal end a wait for standard input, whatever it is for.
+// With one processor, nothing that main only starts has run by then.
 func TestInputThatNeverEnds(t *testing.T) {
 	for _, args := range [][]string{
 		{"build", "-"},
@@ -196,6 +197,7 @@ func TestInputThatNeverEnds(t *testing.T) {
 		{"push", "-t", "127.0.0.1:1/app", "--registry-user", "captain", "--registry-password-stdin", t.TempDir()},
 	} {
 		cmd := exec.Command("seatrial", args...)
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 		stdin, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)

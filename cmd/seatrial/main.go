@@ -30,17 +30,18 @@ func main() {
 	// net/http logs what a server says that it was not asked for; nothing here logs.
 	log.SetOutput(io.Discard)
 	ctx, stop := context.WithCancelCause(context.Background())
-	go watchSignals(stop)
+	// Asked for here: a goroutine may not run before the first signal comes.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go heed(signals, stop)
 	code := Main(ctx, os.Args, Streams{Out: os.Stdout, Err: os.Stderr})
 	stop(nil)
 	os.Exit(code)
 }
 
-// watchSignals cancels on the first signal, with the signal as the cause, and
-// ends the process on the second.
-func watchSignals(stop context.CancelCauseFunc) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+// heed cancels on the first of signals, with the signal as the cause, and ends
+// the process on the second.
+func heed(signals <-chan os.Signal, stop context.CancelCauseFunc) {
 	first := (<-signals).(syscall.Signal) //nolint:errcheck,forcetypeassert // os/signal delivers nothing else here
 	stop(&signalError{first})
 	second := (<-signals).(syscall.Signal) //nolint:errcheck,forcetypeassert // as above
