@@ -107,9 +107,37 @@ func (c *conn) look(ctx context.Context, ref name.Reference) (sight, error) {
 	if got, err := v1.NewHash(resp.Header.Get("Docker-Content-Digest")); err == nil {
 		seen.digest = got
 	} else if d, ok := ref.(name.Digest); ok {
-		seen.digest, err = v1.NewHash(d.DigestStr())
+		return c.lookInside(ctx, d, seen)
+	}
+	return seen, nil
+}
+
+// lookInside reads a manifest that is there as a HEAD has it, without its digest. There are
+// hosts that say 200 to whatever they are asked, and then have all that is pushed.
+func (c *conn) lookInside(ctx context.Context, ref name.Digest, seen sight) (sight, error) {
+	want, err := v1.NewHash(ref.DigestStr())
+	if err != nil {
 		return seen, err
 	}
+	resp, err := c.send(ctx, http.MethodGet, ref, http.Header{"Accept": {acceptable}}, nil)
+	if err != nil {
+		return seen, c.errorf(err, "looking for %s", ref)
+	}
+	defer resp.Body.Close()
+	if seen.status = resp.StatusCode; seen.status == http.StatusNotFound {
+		return seen, nil
+	}
+	if err := transport.CheckError(resp, http.StatusOK); err != nil {
+		return seen, c.errorf(err, "looking for %s", ref)
+	}
+	got, _, err := v1.SHA256(io.LimitReader(resp.Body, maxMetadata))
+	if err == nil && got != want {
+		err = &strangerError{resp.Request.URL.Host + " has it, it says, and shows something else"}
+	}
+	if err != nil {
+		return seen, c.errorf(err, "looking for %s", ref)
+	}
+	seen.digest = want
 	return seen, nil
 }
 

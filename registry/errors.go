@@ -155,8 +155,8 @@ func classify(err error) (Kind, int) {
 	if errors.As(err, &proxy) {
 		return KindProxy, 0
 	}
-	var page *pageError
-	if errors.As(err, &page) {
+	var stranger *strangerError
+	if errors.As(err, &stranger) {
 		return KindNotRegistry, 0
 	}
 	if broken(err) {

@@ -33,6 +33,7 @@ func TestHostThatIsNoRegistry(t *testing.T) {
 		"sent to a login": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, login.URL+"/login?to=s3cret", http.StatusFound)
 		}, "a web page (of " + strings.TrimPrefix(login.URL, "http://")},
+		"always 200":     {replying(http.StatusOK, "{}"), "has it, it says, and shows something else"},
 		"login required": {replying(http.StatusNetworkAuthenticationRequired, "<html>please log in</html>"), "511 Network Authentication Required"},
 		"no such page":   {http.NotFound, "404 Not Found"},
 	} {

@@ -7,17 +7,16 @@ import (
 	"strings"
 )
 
-// pageError is a web page in answer to the question how a registry wants to be spoken to.
-// Whatever gives one may do so to all that it is asked: for every blob, then, and for a
-// manifest that it was sent, it would seem to be a registry that has it.
-type pageError struct{ host string }
+// strangerError is an answer that no registry gives. What gives one may do so to all that it
+// is asked: for every blob, then, and for a manifest that it was sent, it would seem to be a
+// registry that has it.
+type strangerError struct{ what string }
 
-func (e *pageError) Error() string {
-	return "the answer is a web page (of " + e.host + "), and does not say that this is a registry"
-}
+func (e *strangerError) Error() string { return e.what }
 
-// page is a pageError if the answer is one. Registries name themselves in a header; one
-// that does not may still be one, as long as it shows no page.
+// page is an error if the answer to the question how a registry wants to be spoken to is a web
+// page. Registries name themselves in a header; one that does not may still be one, as long
+// as it shows no page.
 func page(in *http.Request, resp *http.Response) error {
 	if !isPing(original(in)) || resp.StatusCode != http.StatusOK || resp.Header.Get("Docker-Distribution-Api-Version") != "" {
 		return nil
@@ -33,7 +32,7 @@ func page(in *http.Request, resp *http.Response) error {
 		return nil
 	}
 	_ = resp.Body.Close()
-	return &pageError{resp.Request.URL.Host}
+	return &strangerError{"the answer is a web page (of " + resp.Request.URL.Host + "), and does not say that this is a registry"}
 }
 
 // original is the request whose answers have redirected us to this one.
