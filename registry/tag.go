@@ -42,7 +42,7 @@ type tag struct {
 	err       error
 	unsure    bool // it may have moved in spite of err
 	took      bool // the registry said that it did
-	adrift    bool // a gateway did not wait for the registry
+	adrift    bool // somebody did not wait for the registry
 	done      chan struct{}
 }
 
@@ -146,8 +146,9 @@ func noteSent(ctx context.Context, sent *atomic.Bool) context.Context {
 // settle finds out whether the tag moved after the connection broke, or the push was
 // cancelled, or what the registry took could not be read back. A registry may still be at
 // it: that the tag names something else counts only when it has done so for a while, and
-// not where a gateway did not wait for the registry.
+// not where a gateway, or we who were cancelled, did not wait for the registry.
 func (g *tag) settle(ctx context.Context) {
+	g.adrift = g.adrift || ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
 	defer cancel()
 	asked := false
