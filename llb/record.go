@@ -276,7 +276,7 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 	mine := &client.SolveStatus{}
 	for _, v := range st.Vertexes {
 		if m.owns(id, v.Digest) {
-			v.Name, v.Error = RedactURLs(v.Name), RedactURLs(v.Error)
+			v.Name, v.Error = RedactURLs(v.Name), Plain(v.Error)
 			mine.Vertexes = append(mine.Vertexes, v)
 		}
 	}

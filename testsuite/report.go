@@ -3,7 +3,6 @@ package testsuite
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/moby/buildkit/solver/errdefs"
@@ -238,7 +237,7 @@ func (r *run) reason() string {
 	case code >= 0:
 		return fmt.Sprintf("exit code %d", code)
 	default:
-		return strings.TrimPrefix(r.err.Error(), "failed to solve: ")
+		return llb.Plain(r.err.Error())
 	}
 }
 

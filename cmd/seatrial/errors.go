@@ -176,11 +176,7 @@ func unknownTags(err error) []string {
 
 // message is err without the wrappings that say nothing to a user.
 func message(err error) string {
-	text := err.Error()
-	for _, noise := range []string{"failed to solve: ", "failed to run Build function: "} {
-		text = strings.ReplaceAll(text, noise, "")
-	}
-	return strings.TrimSpace(sanitize(withoutUserinfo(llb.RedactURLs(text))))
+	return strings.TrimSpace(sanitize(withoutUserinfo(llb.Plain(err.Error()))))
 }
 
 // messages are those of errors that were joined, each once.

@@ -25,9 +25,9 @@ func main() {
 	// A reader that has gone is an error like others: what was started must
 	// be stopped.
 	signal.Ignore(syscall.SIGPIPE)
-	// BuildKit's client logs, once for each build, what a user is told here.
-	logrus.SetLevel(logrus.ErrorLevel)
-	// net/http logs what a server says that it was not asked for; nothing here logs.
+	// BuildKit's client and containerd log what a user is told here, net/http what a
+	// server says that it was not asked for; nothing here logs.
+	logrus.SetLevel(logrus.PanicLevel)
 	log.SetOutput(io.Discard)
 	ctx, stop := context.WithCancelCause(context.Background())
 	// Asked for here: a goroutine may not run before the first signal comes.
