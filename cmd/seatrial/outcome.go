@@ -18,6 +18,7 @@ import (
 type outcome struct {
 	mode        mode
 	names       []string       // the image's, in outputs
+	nowhere     bool           // there are no outputs, but a name
 	noted       []finding      // before the build
 	compression string         // of layers; "" for the default
 	stayed      map[string]int // how many layers are compressed otherwise, by how

@@ -178,6 +178,7 @@ func (o *output) form() map[string]string {
 
 // outputSet is what -o and --push come to.
 type outputSet struct {
+	asked  bool     // for any, be it for none (cacheonly)
 	files  []output // to be written
 	push   bool
 	stored bool              // named in the builder's own store
@@ -189,7 +190,7 @@ type outputSet struct {
 // parseOutputs reads outputs, pushed being those of images that are to be pushed
 // because something else says so: "" if nothing does.
 func parseOutputs(values []string, pushed string) (*outputSet, error) {
-	set := &outputSet{attrs: map[string]string{}}
+	set := &outputSet{asked: len(values) > 0 || pushed != "", attrs: map[string]string{}}
 	var images []output
 	for _, v := range values {
 		o, err := parseOutput(v)

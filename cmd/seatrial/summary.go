@@ -62,6 +62,9 @@ func (o *outcome) summary(w io.Writer) {
 	building, compressing := o.result.Record.Compression()
 	hintAtCompression(w, o.compression, building, compressing)
 	o.hintAtStayed(w)
+	if o.mode == modeBuild && o.err == nil && o.nowhere {
+		fmt.Fprintln(w, "hint: there is no output, so the image stays in the builder's cache, without its name: --push pushes it, --output type=oci,dest=FILE writes it")
+	}
 	for _, text := range o.unread {
 		fmt.Fprintf(w, "warning: reading cache %s\n", text)
 	}
