@@ -95,20 +95,28 @@ func (d *display) close() {
 func (d *display) step(name string) func(error) {
 	v := &client.Vertex{Digest: digest.FromString(identity.NewID()), Name: name, Started: now()}
 	d.send(&client.SolveStatus{Vertexes: []*client.Vertex{v}})
-	return func(err error) {
-		end := *v
-		end.Completed = now()
-		if err != nil {
-			end.Error = stepError(err)
-		}
-		d.send(&client.SolveStatus{Vertexes: []*client.Vertex{&end}})
+	return func(err error) { d.end(*v, err) }
+}
+
+// end shows that a step of ours is over, with the last of what was shown of it: BuildKit's
+// display says nothing of the end while that is under way. It ends with what the steps
+// that failed have printed, which is why ours print their errors.
+func (d *display) end(v client.Vertex, err error, last ...*client.VertexStatus) {
+	v.Completed = now()
+	st := &client.SolveStatus{Vertexes: []*client.Vertex{&v}, Statuses: last}
+	if err != nil {
+		v.Error = stepError(err)
 	}
+	if v.Error != "" && v.Error != context.Canceled.Error() {
+		st.Logs = []*client.VertexLog{{Vertex: v.Digest, Data: []byte(v.Error + "\n"), Timestamp: *v.Completed}}
+	}
+	d.send(st)
 }
 
 // stepError is what a step of ours failed for. One that a signal has broken off is
 // cancelled, as BuildKit's own steps are then, and not in error.
 func stepError(err error) string {
-	if errors.As(err, new(*signalError)) {
+	if errors.Is(err, context.Canceled) || errors.As(err, new(*signalError)) {
 		return context.Canceled.Error()
 	}
 	return message(err)

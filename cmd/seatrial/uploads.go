@@ -51,7 +51,7 @@ func (u *uploads) progress(p registry.Progress) {
 			blobs:  map[string]*client.VertexStatus{},
 		}
 		u.repos[p.Repository.Name()] = up
-		st.Vertexes = []*client.Vertex{up.copy()}
+		st.Vertexes = []*client.Vertex{&up.vertex}
 	}
 	blob := up.blobs[p.Digest.String()]
 	if blob == nil {
@@ -93,11 +93,6 @@ func (u *uploads) waiting(w registry.Wait) (over func()) {
 	return func() { done(nil) }
 }
 
-func (u *upload) copy() *client.Vertex {
-	v := u.vertex
-	return &v
-}
-
 // end completes the steps. What is the matter is shown with the repository that it is the
 // matter with; the others are cancelled because of it, or because of a test.
 func (u *uploads) end(err error) {
@@ -106,15 +101,18 @@ func (u *uploads) end(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for repo, up := range u.repos {
-		up.vertex.Completed = now()
-		switch {
-		case err == nil:
-		case failed != nil && failed.Repository == repo:
-			up.vertex.Error = stepError(err)
-		default:
-			up.vertex.Error = context.Canceled.Error()
+		var open []*client.VertexStatus
+		for _, blob := range up.blobs {
+			if shown := *blob; shown.Completed == nil {
+				shown.Completed = now()
+				open = append(open, &shown)
+			}
 		}
-		u.display.send(&client.SolveStatus{Vertexes: []*client.Vertex{up.copy()}})
+		why := err
+		if err != nil && (failed == nil || failed.Repository != repo) {
+			why = context.Canceled
+		}
+		u.display.end(up.vertex, why, open...)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"regexp"
@@ -11,7 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/seatrial/seatrial/hack/testenv"
+	"github.com/seatrial/seatrial/registry"
 )
 
 // A registry that asks for patience is named, once, while the push waits for it.
@@ -73,9 +78,33 @@ func TestFailureIsShownWhereItIs(t *testing.T) {
 	c.exits(6)
 	c.saysOnce(" > [push] layers to ") // of a step with an error
 	c.says(" > [push] layers to " + bad.Host)
+	c.saysOnce(" ERROR: uploading layer ")
 	c = start(t, w.env(), "run", "-t", good.Host+"/acme/app:1", "--test", "false", noise(t))
 	c.exits(4)
 	if strings.Contains(c.stderr(), "ERROR: test ") {
 		t.Errorf("a step of the push fails for a test:\n%s", c.stderr())
+	}
+}
+
+// A step that fails while blobs are on their way says why, where it is and at the end.
+func TestFailureHalfWayIsShown(t *testing.T) {
+	repo, err := name.NewRepository("registry.example.com/acme/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown strings.Builder
+	d, err := startDisplay(&shown, "plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &uploads{display: d}
+	for _, hex := range []string{"a", "b"} { // the second is not shown before the end: the display takes its time
+		u.progress(registry.Progress{Repository: repo, Digest: v1.Hash{Algorithm: "sha256", Hex: hex}, Size: 9, State: registry.StateUploading})
+	}
+	u.end(&registry.Error{Op: "uploading layer", Repository: repo.Name(), Err: errors.New("no room")})
+	d.close()
+	where, why, _ := strings.Cut(shown.String(), "------\n > [push] layers to registry.example.com/acme/app:\n")
+	if !strings.HasSuffix(where, "\n#1 ERROR: uploading layer: no room\n") || !strings.HasSuffix(why, " uploading layer: no room\n------\n") {
+		t.Errorf("what is shown does not say why in both places:\n%s", shown.String())
 	}
 }
