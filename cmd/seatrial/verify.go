@@ -143,7 +143,7 @@ func (v *verification) run(ctx context.Context, std Streams) error {
 	}
 	var missing []error
 	for _, image := range found.Images {
-		err := v.image(ctx, reader, image, found.Images)
+		err := v.image(ctx, reader, image, found)
 		if err != nil && !errors.As(err, &failed) && !found.Index {
 			err = unprovenf("%w; if it is part of an index, name the index: this registry may not tell what refers to it", err)
 		}
@@ -156,10 +156,10 @@ func (v *verification) run(ctx context.Context, std Streams) error {
 	return err
 }
 
-// image shows the tests that one image of several passed.
-func (v *verification) image(ctx context.Context, reader *registry.Reader, image registry.AttestedImage, of []registry.AttestedImage) error {
+// image shows the tests that one image of those that were found passed.
+func (v *verification) image(ctx context.Context, reader *registry.Reader, image registry.AttestedImage, found *registry.Attested) error {
 	platform := ""
-	if len(of) > 1 {
+	if len(found.Images) > 1 {
 		platform = platformName(image.Platform)
 	}
 	word := saidOf(image)
@@ -175,9 +175,14 @@ func (v *verification) image(ctx context.Context, reader *registry.Reader, image
 	case len(word.passed) == 0:
 		return unprovenf("%s: nothing says that %s passed any test", on, image.Digest)
 	}
+	if found.Index && v.signed != nil { // else it was asked already, or does not matter
+		if _, _, err := v.words(ctx, reader, on, image.Digest); err != nil {
+			return err
+		}
+	}
 	known := &knownTests{tests: word.passed}
 	for _, want := range v.required {
-		want, ok := onPlatform(want, image, of)
+		want, ok := onPlatform(want, image, found.Images)
 		if !ok || slices.Contains(word.passed, want) {
 			continue
 		}
@@ -210,12 +215,27 @@ func (v *verification) signature(ctx context.Context, reader *registry.Reader, i
 		row(v.notes, "signed", "not checked: whoever may push there may have written this (--key, --certificate-identity)", "")
 		return nil, nil
 	}
+	passing, reasons, err := v.words(ctx, reader, v.ref.String(), image)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(passing) == 0 && len(reasons) == 0:
+		return nil, unprovenf("%s: there is no signature of %s", v.ref, image)
+	case len(passing) == 0:
+		return nil, unprovenf("%s: no signature of %s is %s word that it passed its tests%s", v.ref, image, v.word, because(reasons))
+	}
+	row(v.notes, "signed", "by "+v.signer, "")
+	return passing, nil
+}
+
+// words are the statements in which whoever has to sign says that an image passed, and why
+// other signatures of it do not count. One that says that a test failed is an error.
+func (v *verification) words(ctx context.Context, reader *registry.Reader, on string, image v1.Hash) (passing [][]byte, reasons []string, err error) {
 	bundles, err := reader.Referrers(ctx, image, sigstore.MediaType)
 	if err != nil {
-		return nil, &readError{err}
+		return nil, nil, &readError{err}
 	}
-	var reasons, failed []string
-	var passing [][]byte
+	var failed []string
 	for _, b := range bundles {
 		payload, err := v.signed.Verify(b)
 		word := saidIn(payload, image)
@@ -233,17 +253,12 @@ func (v *verification) signature(ctx context.Context, reader *registry.Reader, i
 	slices.Sort(failed)
 	failed = slices.Compact(failed)
 	switch {
-	case len(bundles) == 0:
-		return nil, unprovenf("%s: there is no signature of %s", v.ref, image)
 	case len(failed) > 0 && len(passing) > 0:
-		return nil, unprovenf("%s: of %s it is %s word that it passed its tests, and that %w", v.ref, image, v.word, &saidToFail{failed})
+		err = unprovenf("%s: of %s it is %s word that it passed its tests, and that %w", on, image, v.word, &saidToFail{failed})
 	case len(failed) > 0:
-		return nil, unprovenf("%s: of %s it is %s word that %w", v.ref, image, v.word, &saidToFail{failed})
-	case len(passing) == 0:
-		return nil, unprovenf("%s: no signature of %s is %s word that it passed its tests%s", v.ref, image, v.word, because(reasons))
+		err = unprovenf("%s: of %s it is %s word that %w", on, image, v.word, &saidToFail{failed})
 	}
-	row(v.notes, "signed", "by "+v.signer, "")
-	return passing, nil
+	return passing, reasons, err
 }
 
 // because tells each reason once.

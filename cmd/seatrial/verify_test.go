@@ -165,3 +165,36 @@ func TestVerifyImageContradicts(t *testing.T) {
 	c.exits(4)
 	c.says("load failed")
 }
+
+// TestVerifyImageOfIndexContradicts has it signed that a test failed on one image of an
+// index that is signed to have passed. It is said beside the image, not beside the index.
+func TestVerifyImageOfIndexContradicts(t *testing.T) {
+	own, pub := keyPair(t)
+	strangers, _ := keyPair(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
+	ref, err := name.ParseReference(reg.Host + "/acme/app:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, images := savedIndex(t)
+	attested, err := registry.Attest(t.Context(), a, []registry.Statement{
+		stating(t, images[0], images[0], resultPassed), stating(t, images[1], images[1], resultPassed),
+	}, registry.AttestOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := pushedAs(t, ref, attested)
+	signedBy(t, own, ref.Context(), attested, stating(t, digest, digest, resultPassed).JSON)
+	image, err := a.(v1.ImageIndex).Image(images[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signedBy(t, own, ref.Context(), image, stating(t, images[1], images[1], resultPassed).JSON)
+	signedBy(t, strangers, ref.Context(), image, failing(t, images[1]))
+	start(t, nil, "verify", ref.Name(), "--key", pub).exits(0)
+	signedBy(t, own, ref.Context(), image, failing(t, images[1]))
+	start(t, nil, "verify", ref.Name()).exits(0) // no signature is asked for
+	c := start(t, nil, "verify", ref.Name(), "--key", pub)
+	c.exits(4)
+	c.says(fmt.Sprintf("(linux/arm64): of %s it is the key's word that it passed its tests, and that load failed", images[1]), "no statement takes another one back")
+}
