@@ -26,6 +26,13 @@ type uploads struct {
 	display *display // nil before there is a builder: connecting to registries begins earlier
 	repos   map[string]*upload
 	waits   map[string]time.Time // for a host: the end of the longest that was shown
+	early   []*wait              // that began before there was a display
+}
+
+type wait struct {
+	registry.Wait
+	end  time.Time   // zero: it is over
+	done func(error) // ends the step that shows it, if one does
 }
 
 type upload struct {
@@ -66,31 +73,58 @@ func (u *uploads) progress(p registry.Progress) {
 	u.display.send(st)
 }
 
+// showOn shows what there is from now on, and what is waited for already.
 func (u *uploads) showOn(d *display) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.display = d
+	for _, w := range u.early {
+		if time.Until(w.end) >= shownWait {
+			u.show(w)
+		}
+	}
 }
 
 // waiting is called by the push, from several goroutines, which mostly wait for the same
 // host at the same time. One of them is shown.
-func (u *uploads) waiting(w registry.Wait) (over func()) {
-	end := time.Now().Add(w.For)
+func (u *uploads) waiting(pause registry.Wait) (over func()) {
+	w := &wait{Wait: pause, end: time.Now().Add(pause.For)}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.display == nil || w.For < shownWait || end.Before(u.waits[w.Host].Add(shownWait)) {
+	if w.For < shownWait || w.end.Before(u.waits[w.Host].Add(shownWait)) {
 		return func() {}
 	}
 	if u.waits == nil {
 		u.waits = map[string]time.Time{}
 	}
-	u.waits[w.Host] = end
-	name := fmt.Sprintf("[push] %s asks to come back in %.0fs", w.Host, w.For.Seconds())
-	if w.Reason != "" {
-		name = fmt.Sprintf("[push] trying %s again in %.0fs: %s", w.Host, w.For.Seconds(), w.Reason)
+	u.waits[w.Host] = w.end
+	if u.display == nil {
+		u.early = append(u.early, w)
+	} else {
+		u.show(w)
 	}
-	done := u.display.step(name)
-	return func() { done(nil) }
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		w.end = time.Time{}
+		if w.done != nil {
+			w.done(nil)
+		}
+	}
+}
+
+// show shows what is left of a wait.
+func (u *uploads) show(w *wait) {
+	w.For = time.Until(w.end)
+	w.done = u.display.step("[push] " + waitingFor(w.Wait))
+}
+
+// waitingFor says what a wait is for.
+func waitingFor(w registry.Wait) string {
+	if w.Reason == "" {
+		return fmt.Sprintf("%s asks to come back in %.0fs", w.Host, w.For.Seconds())
+	}
+	return fmt.Sprintf("trying %s again in %.0fs: %s", w.Host, w.For.Seconds(), w.Reason)
 }
 
 // end completes the steps. What is the matter is shown with the repository that it is the

@@ -66,6 +66,25 @@ func TestWaitingBeforeThereIsABuilder(t *testing.T) {
 	c.says("DENIED: nobody")
 }
 
+// Such a wait is shown as soon as there is something to show it on, unless it is over.
+func TestWaitingThatBeganEarly(t *testing.T) {
+	u := &uploads{}
+	u.waiting(registry.Wait{Host: "short.example.com", For: time.Hour})()
+	over := u.waiting(registry.Wait{Host: "long.example.com", For: time.Hour, Reason: "503 Service Unavailable"})
+	var shown strings.Builder
+	d, err := startDisplay(&shown, "plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.showOn(d)
+	over()
+	d.close()
+	const want = `^#1 \[push\] trying long\.example\.com again in \d+s: 503 Service Unavailable\n#1 DONE .*\n$`
+	if !regexp.MustCompile(want).MatchString(shown.String()) {
+		t.Errorf("what is shown is %q, want %s", shown.String(), want)
+	}
+}
+
 // A registry that fails is the only one whose step says so, and a test that fails is no
 // error of any.
 func TestFailureIsShownWhereItIs(t *testing.T) {
