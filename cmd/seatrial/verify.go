@@ -111,7 +111,7 @@ func newVerification(c *cli.Context, std Streams) (*verification, error) {
 	if err := p.registries(c); err != nil {
 		return nil, err
 	}
-	v.options = registry.Options{Keychain: p.access.pulls, Transport: p.access.hosts}
+	v.options = registry.Options{Keychain: p.access.pulls, Transport: p.access.hosts, Waiting: v.waiting}
 	return v, v.who(c)
 }
 
@@ -154,6 +154,14 @@ func (v *verification) run(ctx context.Context, std Streams) error {
 	}
 	_, err = fmt.Fprintln(std.Out, canonical(v.ref.Context().Digest(found.Digest.String())))
 	return err
+}
+
+// waiting says what is waited for.
+func (v *verification) waiting(w registry.Wait) (over func()) {
+	if w.For >= shownWait {
+		fmt.Fprintf(v.notes, "seatrial: %s\n", waitingFor(w))
+	}
+	return func() {}
 }
 
 // image shows the tests that one image of those that were found passed.

@@ -7,8 +7,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -197,4 +199,17 @@ func TestVerifyImageOfIndexContradicts(t *testing.T) {
 	c := start(t, nil, "verify", ref.Name(), "--key", pub)
 	c.exits(4)
 	c.says(fmt.Sprintf("(linux/arm64): of %s it is the key's word that it passed its tests, and that load failed", images[1]), "no statement takes another one back")
+}
+
+// A registry that verify waits for is named meanwhile.
+func TestVerifySaysWhatItWaitsFor(t *testing.T) {
+	reg := faulty(t, func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	})
+	c := start(t, nil, "verify", reg.Host+"/acme/app:1")
+	c.until("seatrial: " + reg.Host + " asks to come back in 60s\n")
+	c.signal(syscall.SIGINT)
+	c.exits(130)
 }
