@@ -17,6 +17,9 @@ import (
 // connections: whoever listens is there already, so it need not come up first.
 const defaultSocketTimeout = 5 * time.Second
 
+// lateAfter is how long a builder may take to answer before that is noted.
+const lateAfter = time.Second
+
 // Connect returns a builder that has answered. An address that the user gave
 // must work: another builder would have another cache, and perhaps another
 // network. Every error is an *Error, except when ctx ended.
@@ -116,7 +119,9 @@ func connectTo(ctx context.Context, opt Options, addr string) (*Builder, error) 
 	if err != nil {
 		return nil, err
 	}
+	late := time.AfterFunc(lateAfter, func() { opt.Notes("waiting for the builder at %s", redact(u)) })
 	c, version, err := t.dialPatiently(ctx, opt.Timeout)
+	late.Stop()
 	if err != nil && ctx.Err() != nil {
 		return nil, interrupted(ctx)
 	}

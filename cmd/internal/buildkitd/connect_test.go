@@ -1,6 +1,7 @@
 package buildkitd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -181,6 +182,26 @@ func TestSidecarMayComeUpLate(t *testing.T) {
 		t.Fatalf("Connect() = %v", r.err)
 	}
 	r.b.Close()
+}
+
+// TestWaitingIsNoted has nobody listen, so that there is something to wait for.
+func TestWaitingIsNoted(t *testing.T) {
+	p := newPlace(t)
+	opt := p.options()
+	opt.Addr, opt.Timeout = "unix://"+p.rootful(), time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	noted := ""
+	opt.Notes = func(format string, args ...any) {
+		noted = fmt.Sprintf(format, args...)
+		cancel()
+	}
+	if b, err := Connect(ctx, opt); err == nil {
+		b.Close()
+		t.Fatalf("Connect(%q) = %s, want an error", opt.Addr, b.Addr)
+	}
+	if want := "waiting for the builder at " + opt.Addr; noted != want {
+		t.Errorf("note = %q, want %q", noted, want)
+	}
 }
 
 func TestSilentListenerIsGivenUp(t *testing.T) {

@@ -32,7 +32,8 @@ type Options struct {
 	Timeout time.Duration
 	// Env looks up environment variables. Default: os.Getenv.
 	Env func(string) string
-	// Notes receives one-line remarks for the user. Default: they are dropped.
+	// Notes receives one-line remarks for the user, from any goroutine. Default: they
+	// are dropped.
 	Notes func(format string, args ...any)
 
 	seams seams
