@@ -2,11 +2,13 @@ package llb
 
 import (
 	"context"
+	"fmt"
 	"maps"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/frontend/attestations"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/session"
 )
 
 // Export has the daemon give the image to more exporters, such as the one that
@@ -38,11 +40,29 @@ func (s *solve) export(ctx context.Context, exports []client.ExportEntry) error 
 			opt.Session = append(opt.Session, a) // for base layers that no step has needed
 		}
 	}
+	target, err := newExportTarget(exports)
+	if err != nil {
+		return err
+	}
+	if target != nil {
+		sess, err := session.NewSession(ctx, "")
+		if err != nil {
+			return fmt.Errorf("creating session: %w", err)
+		}
+		for _, a := range append(opt.Session, target) {
+			sess.Allow(a)
+		}
+		defer runSession(ctx, s.client, sess)()
+		opt.SharedSession, opt.SessionPreInitialized = sess, true
+	}
 	_, err = s.client.Build(ctx, opt, "", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		cv := *t.conversion
 		cv.gateway = s.bases.client(c)
 		return cv.image(ctx, t.Images)
 	}, s.status.stream())
+	if target != nil {
+		err = target.cause(err)
+	}
 	return err
 }
 

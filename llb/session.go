@@ -31,17 +31,21 @@ func startSession(ctx context.Context, c *client.Client, in *inputs, opt Options
 	maps.Copy(stores, in.stores)
 	gear.attach(s, opt.Attachables, stores)
 	s.Allow(exporterprovider.New(nil, exporterprovider.WithFinalizeCallback(finalize)))
-	// The session outlives ctx a little: a cancelled build still says how it
-	// ended.
+	return s, runSession(ctx, c, s), nil
+}
+
+// runSession has the daemon use a session until the function that it returns is called. The
+// session outlives ctx a little: a cancelled build still says how it ended.
+func runSession(ctx context.Context, c *client.Client, s *session.Session) (end func()) {
 	runCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = s.Run(runCtx, coalescing(grpchijack.Dialer(c.ControlClient()))) // a lost session fails the solve that needs it
 	}()
-	return s, func() {
+	return func() {
 		_ = s.Close()
 		cancel(context.Canceled)
 		<-done
-	}, nil
+	}
 }

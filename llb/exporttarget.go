@@ -1,0 +1,67 @@
+package llb
+
+import (
+	"errors"
+	"io/fs"
+	"sync"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session/filesync"
+	"google.golang.org/grpc"
+)
+
+// exportTarget writes files that the daemon exports, and keeps why it could not: all that
+// the daemon says of a full disk here may be that the stream has ended.
+type exportTarget struct {
+	*filesync.SyncTarget
+
+	mu  sync.Mutex
+	err error
+}
+
+// newExportTarget returns nil if something is not exported as files or a stream: BuildKit's
+// client offers what that needs.
+func newExportTarget(exports []client.ExportEntry) (*exportTarget, error) {
+	t := &exportTarget{SyncTarget: filesync.NewFSSyncTarget()}
+	for i, e := range exports {
+		mode, err := client.ParseLocalExporterMode(e.Attrs["mode"])
+		switch {
+		case e.Type != client.ExporterLocal && e.Output != nil:
+			t.Add(filesync.WithFSSync(i, e.Output))
+		case e.Type != client.ExporterLocal || e.OutputDir == "":
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case mode == client.LocalExporterModeDelete:
+			t.Add(filesync.WithFSSyncDirDelete(i, e.OutputDir))
+		default:
+			t.Add(filesync.WithFSSyncDir(i, e.OutputDir))
+		}
+	}
+	return t, nil
+}
+
+// Register implements session.Attachable.
+func (t *exportTarget) Register(server *grpc.Server) { filesync.RegisterFileSendServer(server, t) }
+
+// DiffCopy implements filesync.FileSendServer.
+func (t *exportTarget) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
+	err := t.SyncTarget.DiffCopy(stream)
+	var file *fs.PathError
+	if errors.As(err, &file) { // others may be the daemon's own, which it tells better
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.err = file
+	}
+	return err
+}
+
+// cause is why an export failed that failed with err.
+func (t *exportTarget) cause(err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil && t.err != nil {
+		return t.err
+	}
+	return err
+}
