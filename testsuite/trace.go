@@ -92,7 +92,7 @@ func (s *Suite) trace(ctx context.Context, t *llb.Trial, r *run, ref gateway.Ref
 		return tr, err
 	}
 	if err != nil { // the daemon has lost it: that is no verdict on the test
-		tr.lost = err.Error()
+		tr.lost = llb.Plain(err.Error())
 	}
 	tr.understand(s)
 	return tr, nil
