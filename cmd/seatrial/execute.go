@@ -158,7 +158,9 @@ func (p *plan) connect(ctx context.Context, stderr io.Writer) ([]*buildkitd.Buil
 		opt := p.builder
 		opt.Addr = addr
 		if !p.quiet {
-			opt.Notes = func(format string, args ...any) { fmt.Fprintf(stderr, "seatrial: "+format+"\n", args...) }
+			opt.Notes = func(format string, args ...any) {
+				fmt.Fprintf(stderr, "seatrial: %s\n", llb.Plain(fmt.Sprintf(format, args...)))
+			}
 		}
 		g.Go(func() (err error) {
 			builders[i], err = buildkitd.Connect(gctx, opt)
