@@ -99,18 +99,13 @@ func (d *display) step(name string) func(error) {
 }
 
 // end shows that a step of ours is over, with the last of what was shown of it: BuildKit's
-// display says nothing of the end while that is under way. It ends with what the steps
-// that failed have printed, which is why ours print their errors.
+// display says nothing of the end while that is under way.
 func (d *display) end(v client.Vertex, err error, last ...*client.VertexStatus) {
 	v.Completed = now()
-	st := &client.SolveStatus{Vertexes: []*client.Vertex{&v}, Statuses: last}
 	if err != nil {
 		v.Error = stepError(err)
 	}
-	if v.Error != "" && v.Error != context.Canceled.Error() {
-		st.Logs = []*client.VertexLog{{Vertex: v.Digest, Data: []byte(v.Error + "\n"), Timestamp: *v.Completed}}
-	}
-	d.send(st)
+	d.send(&client.SolveStatus{Vertexes: []*client.Vertex{&v}, Statuses: last})
 }
 
 // stepError is what a step of ours failed for. One that a signal has broken off is
