@@ -45,6 +45,10 @@ func (p *plan) signingKeyless(c *cli.Context) error {
 		return usagef("GitHub's jobs need the permission id-token: write, GitLab's id_tokens: {SIGSTORE_ID_TOKEN: {aud: sigstore}}; elsewhere put a token into SIGSTORE_ID_TOKEN",
 			"--sign keyless: there is no identity to sign by")
 	}
+	subject, err := identity.Subject()
+	if err != nil {
+		return usagef("it has to hold the token itself, as GitLab's id_tokens put it there", "--sign keyless: SIGSTORE_ID_TOKEN: %w", err)
+	}
 	services, err := servicesOf(c)
 	if err == nil {
 		err = services.Check()
@@ -52,7 +56,7 @@ func (p *plan) signingKeyless(c *cli.Context) error {
 	if err != nil {
 		return usagef("--fulcio-url, and --tsa-url or --rekor-url or both, or --signing-config FILE", "--sign keyless: %w", err)
 	}
-	p.signer = &signer{bundleSigner: sigstore.NewKeyless(services, identity), subject: identity.Subject(), services: services}
+	p.signer = &signer{bundleSigner: sigstore.NewKeyless(services, identity), subject: subject, services: services}
 	return nil
 }
 

@@ -27,12 +27,11 @@ type Identity struct {
 func (i Identity) Known() bool { return i.Token != "" || i.RequestURL != "" && i.RequestToken != "" }
 
 // Subject is the one in the token; "" if that has to be asked for.
-func (i Identity) Subject() string {
-	subject, err := subjectOf(strings.TrimSpace(i.Token))
-	if err != nil {
-		return ""
+func (i Identity) Subject() (string, error) {
+	if i.Token == "" {
+		return "", nil
 	}
-	return subject
+	return subjectOf(strings.TrimSpace(i.Token))
 }
 
 // token gets one. They last for minutes, so that it is asked for when it is needed.
