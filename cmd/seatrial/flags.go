@@ -76,7 +76,7 @@ func testFlags() []cli.Flag {
 	return []cli.Flag{
 		listFlag(catTest, "test", "run `CMD` in the built image instead of its start command"),
 		listFlag(catTest, "test-stage", "build `STAGE` as a test (default: the one called test, if there is one)"),
-		listFlag(catTest, "test-file", "read a Compose file whose service sut is a test from `FILE` (default: the *.test.yml and *-test.yml beside the Dockerfile, if no test is named)"),
+		listFlag(catTest, "test-file", "read tests from `FILE`: structure tests, or a Compose file whose service sut is the test (default: the *.test.yml and *-test.yml beside the Dockerfile, if no test is named)"),
 		listFlag(catTest, "test-platform", "`PLATFORM` of the image to test on; several by comma or repeated (default: all that the image is built for)"),
 		listFlag(catTest, "report", "bring back the test's files that match `GLOB`, pass or fail: paths from its working directory, directories, *, **; JUnit, go test -json and TAP are understood"),
 		stringFlag(catTest, "report-dir", "`DIR` for the tests' whole output and reports (default: "+defaultReportDir+")"),
