@@ -102,7 +102,9 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 	}
 	hint := fmt.Sprintf("see %s --help", name)
 	if flag, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok && c.Command != nil {
-		if match, ok := suggest.Search(flag, flagNames(c.Command.Flags), true); ok && len(flag) > 1 {
+		if other := havingFlag(flag, c.App.Commands); other != "" {
+			hint = other
+		} else if match, ok := suggest.Search(flag, flagNames(c.Command.Flags), true); ok && len(flag) > 1 {
 			hint = fmt.Sprintf("did you mean --%s? %s", match, hint)
 		}
 		err = fmt.Errorf("unknown flag %s", dashed(flag))
@@ -112,6 +114,20 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 		}
 	}
 	return &usageError{err: err, hint: hint}
+}
+
+// havingFlag tells of the first command that has a flag of that name, or is called so, as
+// in --version; "" if none is.
+func havingFlag(name string, commands []*cli.Command) string {
+	for _, cmd := range commands {
+		switch {
+		case cmd.Name == name:
+			return "did you mean seatrial " + name + "?"
+		case slices.Contains(flagNames(cmd.Flags), name):
+			return "seatrial " + cmd.Name + " has it"
+		}
+	}
+	return ""
 }
 
 func nearestCommand(name string, commands []*cli.Command) string {
