@@ -71,17 +71,18 @@ func TestExportThatFailsIsTheError(t *testing.T) {
 	})
 }
 
-// TestExportToFullDisk has files written where there is no room for them. The daemon may
-// know no more of that than that it cannot go on.
+// TestExportToFullDisk has files written where there is no room for them, far more than a
+// daemon keeps in a queue: it must hear that, and may know no more of it than that it cannot
+// go on.
 func TestExportToFullDisk(t *testing.T) {
 	dest := testenv.StateDir(t)
-	if err := syscall.Mount("tmpfs", dest, "tmpfs", 0, "size=64k"); err != nil {
+	if err := syscall.Mount("tmpfs", dest, "tmpfs", 0, "size=4m"); err != nil {
 		t.Fatalf("mounting a small disk: %v (the test needs root)", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dest, syscall.MNT_DETACH) })
 	onEach(t, func(t *testing.T, c *client.Client) {
-		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN for n in 1 2 3 4 5 6 7 8 9; do head -c 99999 /dev/zero >/$n; done\n"))
-		_, err := Solve(context.Background(), c, opt, Phases{
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN for i in $(seq 600); do head -c 100000 /dev/zero >/f$i; done\n"))
+		_, err := Solve(t.Context(), c, opt, Phases{
 			Ship: func(ctx context.Context, s *Shipment) error {
 				return s.Export(ctx, []client.ExportEntry{{Type: client.ExporterLocal, Attrs: map[string]string{}, OutputDir: filepath.Join(dest, "out")}})
 			},

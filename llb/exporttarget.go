@@ -7,6 +7,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session/filesync"
+	fstypes "github.com/tonistiigi/fsutil/types"
 	"google.golang.org/grpc"
 )
 
@@ -14,6 +15,7 @@ import (
 // the daemon says of a full disk here may be that the stream has ended.
 type exportTarget struct {
 	*filesync.SyncTarget
+	dirs bool // there are no streams among them
 
 	mu  sync.Mutex
 	err error
@@ -22,12 +24,13 @@ type exportTarget struct {
 // newExportTarget returns nil if something is not exported as files or a stream: BuildKit's
 // client offers what that needs.
 func newExportTarget(exports []client.ExportEntry) (*exportTarget, error) {
-	t := &exportTarget{SyncTarget: filesync.NewFSSyncTarget()}
+	t := &exportTarget{SyncTarget: filesync.NewFSSyncTarget(), dirs: true}
 	for i, e := range exports {
 		mode, err := client.ParseLocalExporterMode(e.Attrs["mode"])
 		switch {
 		case e.Type != client.ExporterLocal && e.Output != nil:
 			t.Add(filesync.WithFSSync(i, e.Output))
+			t.dirs = false
 		case e.Type != client.ExporterLocal || e.OutputDir == "":
 			return nil, nil
 		case err != nil:
@@ -44,9 +47,14 @@ func newExportTarget(exports []client.ExportEntry) (*exportTarget, error) {
 // Register implements session.Attachable.
 func (t *exportTarget) Register(server *grpc.Server) { filesync.RegisterFileSendServer(server, t) }
 
-// DiffCopy implements filesync.FileSendServer.
+// DiffCopy implements filesync.FileSendServer. The daemon, which has been sent the error of a
+// directory, ends the call when it has heard it: in fsutil it would wait for ever for
+// somebody to send the next file if the call just ended while many were asked for.
 func (t *exportTarget) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 	err := t.SyncTarget.DiffCopy(stream)
+	for t.dirs && err != nil && stream.RecvMsg(&fstypes.Packet{}) == nil {
+		continue
+	}
 	var file *fs.PathError
 	if errors.As(err, &file) { // others may be the daemon's own, which it tells better
 		t.mu.Lock()
