@@ -28,6 +28,7 @@ type pullAuth struct {
 	creds     authprovider.AuthConfigProvider
 	transport func(registry string) http.RoundTripper // to token servers; nil: BuildKit's own
 	trusted   sync.Map                                // hosts and token servers that are theirs
+	seed      func() []byte                           // of keyOfThisRun
 }
 
 // newPullAuth returns nil if BuildKit's provider cannot be wrapped.
@@ -37,7 +38,7 @@ func newPullAuth(opt Options, b *bases) *pullAuth {
 	if !ok {
 		return nil
 	}
-	return &pullAuth{AuthServer: inner, bases: b, creds: creds, transport: opt.TokenTransport}
+	return &pullAuth{AuthServer: inner, bases: b, creds: creds, transport: opt.TokenTransport, seed: sync.OnceValue(newSeed)}
 }
 
 func (p *pullAuth) Register(server *grpc.Server) {
@@ -118,12 +119,4 @@ func cutLast(s, sep string) (before, after string, found bool) {
 		return s[:i], s[i+len(sep):], true
 	}
 	return s, "", false
-}
-
-func (p *pullAuth) GetTokenAuthority(ctx context.Context, req *auth.GetTokenAuthorityRequest) (*auth.GetTokenAuthorityResponse, error) {
-	if !p.bases.allows(req.Host) {
-		// The daemon then falls back to asking for credentials, and gets none.
-		return nil, status.Error(codes.Unavailable, "no client side tokens for this host")
-	}
-	return p.AuthServer.GetTokenAuthority(ctx, req)
 }

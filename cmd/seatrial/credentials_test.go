@@ -13,7 +13,7 @@ import (
 
 // setUpRegistries gives a script registries that want to know who is there: the user
 // mate, whose password is $SECRET, both together in a configuration $AUTH, and with another one $WRONG. $PRIVATE
-// gives tokens, $BASIC does not; both have the images base/busybox and base/other. $SECURE has a
+// gives tokens, $BASIC does not; both have the image base/busybox. $SECURE has a
 // certificate by the CA $CA; $MUTUAL by $MUTUAL_CA, and wants $CLIENT_CERT, whose key
 // is $CLIENT_KEY, and not $OTHER_KEY. $PROXY takes every host that speaks plain HTTP for plain.
 func setUpRegistries(e *testscript.Env, t testing.TB, plain string) {
@@ -23,9 +23,7 @@ func setUpRegistries(e *testscript.Env, t testing.TB, plain string) {
 	e.Setenv("WRONG", base64.StdEncoding.EncodeToString([]byte(user+":wr0ng-pa55")))
 	for name, auth := range map[string]testenv.Auth{"PRIVATE": testenv.AuthToken, "BASIC": testenv.AuthBasic} {
 		r := testenv.StartRegistry(t, testenv.RegistryOptions{Auth: auth, User: user, Password: secret})
-		for _, repo := range []string{"/base/busybox", "/base/other"} { // a builder keeps tokens for a while
-			testenv.Push(t, r.Host+repo, testenv.BusyboxImage(t), remote.WithAuth(&authn.Basic{Username: user, Password: secret}))
-		}
+		testenv.Push(t, r.Host+"/base/busybox", testenv.BusyboxImage(t), remote.WithAuth(&authn.Basic{Username: user, Password: secret}))
 		e.Setenv(name, r.Host)
 	}
 	secure := testenv.StartRegistry(t, testenv.RegistryOptions{TLS: true, Auth: testenv.AuthToken, User: user, Password: secret})
