@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"strings"
 	"sync"
@@ -22,6 +23,8 @@ const (
 	helperLimit = 30 * time.Second
 	// hubServer is what helpers know Docker Hub by.
 	hubServer = "https://" + name.DefaultRegistry + "/v1/"
+	// answerLimit is how much a helper may say: one that loops would fill the memory.
+	answerLimit = 1 << 20
 	// keep is how long an answer counts. Tokens of Google's workload identity, the
 	// shortest-lived, last five minutes.
 	keep = 4 * time.Minute
@@ -85,27 +88,29 @@ func (h *helpers) run(ctx context.Context, program, host string) (*authn.AuthCon
 	}
 	cmd.WaitDelay = time.Second // a child of its own may hold its output open
 	cmd.Stdin = strings.NewReader(server)
-	var out, stderr bytes.Buffer
+	var out, stderr output
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // it has ended well, and left an agent or the like that holds its output open
 	}
-	said := strings.TrimSpace(out.String())
+	said := strings.TrimSpace(out.text.String())
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case limited.Err() != nil:
 		return nil, fmt.Errorf("credential helper %s has not answered for %s in %s", program, host, h.limit)
+	case out.tooLong || stderr.tooLong:
+		return nil, fmt.Errorf("credential helper %s says more than %d bytes for %s", program, answerLimit, host)
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("credential helper %s for %s is not on PATH", program, host)
 	case err != nil && credentials.IsErrCredentialsNotFoundMessage(said):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("credential helper %s failed for %s: %w%s", program, host, err, complaint(said, stderr.String()))
+		return nil, fmt.Errorf("credential helper %s failed for %s: %w%s", program, host, err, complaint(said, stderr.text.String()))
 	}
 	var found credentials.Credentials
-	if err := json.Unmarshal(out.Bytes(), &found); err != nil {
+	if err := json.Unmarshal(out.text.Bytes(), &found); err != nil {
 		return nil, fmt.Errorf("credential helper %s: its answer for %s is no JSON", program, host)
 	}
 	switch {
@@ -117,13 +122,34 @@ func (h *helpers) run(ctx context.Context, program, host string) (*authn.AuthCon
 	return &authn.AuthConfig{Username: found.Username, Password: found.Secret}, nil
 }
 
+// output is what a helper says, up to answerLimit.
+type output struct {
+	text    bytes.Buffer
+	tooLong bool
+}
+
+// Write ends the helper, which nobody listens to any longer, when that is exceeded.
+func (o *output) Write(p []byte) (int, error) {
+	if o.text.Len()+len(p) > answerLimit {
+		o.tooLong = true
+		return 0, io.ErrShortWrite
+	}
+	return o.text.Write(p)
+}
+
 // complaint is the first line of what a helper said when it failed, unless that is
-// what it should have given.
+// what it should have given, or a shell's trace of how it came by that.
 func complaint(said ...string) string {
 	for _, s := range said {
-		line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-		if line != "" && !strings.Contains(line, "{") && len(line) < 300 {
-			return ": " + line
+		for line := range strings.Lines(s) {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "+") {
+				continue
+			}
+			if !strings.Contains(line, "{") && len(line) < 300 {
+				return ": " + line
+			}
+			break
 		}
 	}
 	return ""

@@ -255,6 +255,9 @@ func TestHelpers(t *testing.T) {
 	helper("bad", `echo the vault is sealed; exit 1`)
 	helper("leaky", `echo '{"Secret":"hunter2"}'; exit 1`)
 	helper("garbled", `echo hunter2`)
+	helper("traced", "set -x\nSECRET=hunter2\necho the vault is sealed >&2; exit 1")
+	helper("endless", `exec cat /dev/zero`)
+	helper("talkative", `cat /dev/zero >&2; echo '{"Username":"helped","Secret":"hunter2"}'`)
 	helper("hung", `exec sleep 1000`)
 	for _, test := range []struct{ helper, want string }{
 		{"good", "helped"},
@@ -263,6 +266,9 @@ func TestHelpers(t *testing.T) {
 		{"absent", "error: credential helper docker-credential-absent for registry.example.com is not on PATH (DOCKER_AUTH_CONFIG names it)"},
 		{"bad", "error: credential helper docker-credential-bad failed for registry.example.com: exit status 1: the vault is sealed"},
 		{"leaky", "error: credential helper docker-credential-leaky failed for registry.example.com: exit status 1"},
+		{"traced", "error: credential helper docker-credential-traced failed for registry.example.com: exit status 1: the vault is sealed"},
+		{"endless", "error: credential helper docker-credential-endless says more than 1048576 bytes for registry.example.com"},
+		{"talkative", "error: credential helper docker-credential-talkative says more than 1048576 bytes for registry.example.com"},
 		{"garbled", "error: credential helper docker-credential-garbled: its answer for registry.example.com is no JSON"},
 	} {
 		content := `{"credHelpers":{"registry.example.com":"` + test.helper + `"},` + auths("registry.example.com", "fallback", "registry.example.com/exact", "exact")[1:]
