@@ -141,9 +141,10 @@ func TestClientCertificate(t *testing.T) {
 	reg := testenv.StartRegistry(t, testenv.RegistryOptions{TLS: true, Auth: testenv.AuthToken, ClientCert: cert})
 	ca := read(t, reg.CAFile)
 	for name, dir := range map[string]string{
-		"Docker's":           certDir(t, reg.Host, map[string]string{"ca.crt": ca, "client.cert": read(t, cert), "client.key": read(t, key)}),
-		"containerd's pairs": certDir(t, reg.Host, map[string]string{"hosts.toml": "ca = \"" + reg.CAFile + "\"\nclient = [[\"" + cert + "\", \"" + key + "\"]]"}),
-		"containerd's file":  certDir(t, reg.Host, map[string]string{"hosts.toml": "ca = \"" + reg.CAFile + "\"\nclient = \"both.pem\"", "both.pem": read(t, cert) + read(t, key)}),
+		"Docker's":               certDir(t, reg.Host, map[string]string{"ca.crt": ca, "client.cert": read(t, cert), "client.key": read(t, key)}),
+		"containerd's pairs":     certDir(t, reg.Host, map[string]string{"hosts.toml": "ca = \"" + reg.CAFile + "\"\nclient = [[\"" + cert + "\", \"" + key + "\"]]"}),
+		"containerd's empty key": certDir(t, reg.Host, map[string]string{"hosts.toml": "ca = \"" + reg.CAFile + "\"\nclient = [[\"both.pem\", \"\"]]", "both.pem": read(t, cert) + read(t, key)}),
+		"containerd's file":      certDir(t, reg.Host, map[string]string{"hosts.toml": "ca = \"" + reg.CAFile + "\"\nclient = \"both.pem\"", "both.pem": read(t, cert) + read(t, key)}),
 	} {
 		if err := tryPush(t, registry.HostOptions{CertDirs: []string{dir}}, reg); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -130,6 +130,8 @@ func keyPairs(dir string, value any) ([][2]string, error) {
 			return nil, err
 		case both && len(files) != 2:
 			return nil, fmt.Errorf("a certificate and its key are expected, not %v", v)
+		case both && files[1] == dir: // ["file", ""], as containerd writes a file that has both
+			pairs = append(pairs, [2]string{files[0], files[0]})
 		case both:
 			pairs = append(pairs, [2]string{files[0], files[1]})
 		default:

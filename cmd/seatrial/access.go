@@ -96,7 +96,7 @@ func (p *plan) registryHosts(c *cli.Context, hosts []string) (*registry.Hosts, e
 			return nil, usagef(fmt.Sprintf("it looks like http://proxy.example.com:3128, with USER:PASSWORD@ before the host if need be; NO_PROXY=%s goes there without one", host), "%w", err)
 		}
 		if err != nil {
-			return nil, usagef(certRemedy(err, "*.crt are CAs, *.cert client certificates, each with its key beside it in *.key"), "certificates for %s: %w", host, err)
+			return nil, usagef(certRemedy(err, "*.crt are CAs, *.cert client certificates, each with its key beside it in *.key; hosts.toml is what containerd has"), "certificates for %s: %w", host, err)
 		}
 	}
 	return all, nil
