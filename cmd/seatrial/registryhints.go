@@ -40,6 +40,8 @@ func connectionHints(e *registry.Error) []string {
 		return []string{plainHint(e)}
 	case strings.Contains(e.Error(), "is a private or link-local address"): // go-containerregistry has no type for it
 		return []string{fmt.Sprintf("%s gives its tokens at a private address that is not its own, where no password is sent: it has to name its token server by a host name", e.Registry)}
+	case strings.Contains(e.Error(), "sends the upload from https to"):
+		return []string{fmt.Sprintf("the registry does not know that it is reached by HTTPS: what takes HTTPS for it at %s has to pass on X-Forwarded-Proto: https", e.Registry)}
 	case errors.As(e, &alert) && alert.Op == "remote error" && strings.Contains(alert.Error(), "certificate"):
 		return []string{fmt.Sprintf("%s wants a client certificate that it knows: put it into a folder that --registry-certs names, as %s/client.cert and %s/client.key", e.Registry, e.Registry, e.Registry)}
 	}

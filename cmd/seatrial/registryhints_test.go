@@ -53,3 +53,17 @@ func TestHintOfTokensElsewhere(t *testing.T) {
 	c.exits(6)
 	c.says(`"10.0.0.5" is a private`, reg.Host+" gives its tokens at a private address that is not its own")
 }
+
+// A registry behind a proxy that takes HTTPS for it has to be told so.
+func TestHintOfUploadOverHTTP(t *testing.T) {
+	dir, _ := savedImage(t)
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{TLS: true, Wrap: func(inner http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.TLS = nil // as the registry sees it then
+			inner.ServeHTTP(w, r)
+		})
+	}})
+	c := start(t, nil, "push", "--untested", dir, "-t", reg.Host+"/acme/app:1", "--registry-ca", reg.CAFile)
+	c.exits(6)
+	c.says("from https to http", "X-Forwarded-Proto: https")
+}
