@@ -29,6 +29,7 @@ func hints(err error) []string {
 		partial *registry.PartialError
 		push    *pushError
 		stated  *saidToFail
+		missing *missingTestError
 		proof   *unprovenError
 		read    *readError
 		build   *buildError
@@ -54,6 +55,8 @@ func hints(err error) []string {
 		return append(pushHints(err), "no tag moved")
 	case errors.As(err, &stated):
 		return []string{"no statement takes another one back: one that does not hold any longer has to be deleted in the registry, or another image made"}
+	case errors.As(err, &missing):
+		return []string{"--require-test takes names as they are listed here"}
 	case errors.As(err, &proof):
 		return []string{"seatrial run attests what passed, unless it is told --attest-tests=false; --sign has it signed"}
 	case errors.As(err, &read):

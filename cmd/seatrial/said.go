@@ -59,8 +59,17 @@ func (e *saidToFail) Error() string { return listed(e.tests) + " failed" }
 
 // listed are the first of some names.
 func listed(names []string) string {
+	lines := make([]string, len(names))
+	for i, name := range names {
+		lines[i] = onLine(name)
+	}
+	names = lines
 	if more := len(names) - shownTests; more > 0 {
 		return strings.Join(names[:shownTests], ", ") + fmt.Sprintf(", and %d more", more)
 	}
 	return strings.Join(names, ", ")
 }
+
+// onLine is a name on one line: whoever may push could write one that goes on as the next
+// line of the output.
+func onLine(name string) string { return strings.Join(strings.Fields(sanitize(name)), " ") }

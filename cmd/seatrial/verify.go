@@ -206,7 +206,7 @@ func (v *verification) image(ctx context.Context, reader *registry.Reader, image
 
 func (v *verification) note(tests []string, platform string, st testsuite.Status) {
 	for _, name := range tests {
-		c := testsuite.Case{Name: short(sanitize(name), 40), Platform: platform}
+		c := testsuite.Case{Name: short(onLine(name), 40), Platform: platform}
 		row(v.notes, "tested", c.Title(), string(st))
 	}
 }

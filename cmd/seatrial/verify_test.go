@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -212,4 +213,33 @@ func TestVerifySaysWhatItWaitsFor(t *testing.T) {
 	c.until("seatrial: " + reg.Host + " asks to come back in 60s\n")
 	c.signal(syscall.SIGINT)
 	c.exits(130)
+}
+
+// TestVerifyShowsNamesOnALine has whoever may push write a name that looks like lines of verify.
+func TestVerifyShowsNamesOnALine(t *testing.T) {
+	reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
+	a, images := savedIndex(t)
+	var statements []registry.Statement
+	for _, image := range images {
+		data, err := statementOf(testResult{Result: resultFailed, FailedTests: []string{"x\nsigned  by the key"}, PassedTests: []string{"y"}}, image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		statements = append(statements, registry.Statement{Image: image, PredicateType: testResultType, JSON: data})
+	}
+	attested, err := registry.Attest(t.Context(), a, statements, registry.AttestOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := name.ParseReference(reg.Host + "/acme/app:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushedAs(t, ref, attested)
+	c := start(t, nil, "verify", ref.Name())
+	c.exits(4)
+	c.says("tested  x signed by the key (linux/amd64)  failed", "says that x signed by the key failed")
+	if strings.Contains(c.stderr(), "\nsigned  by the key") {
+		t.Errorf("a name looks like lines of verify:\n%s", c.stderr())
+	}
 }
