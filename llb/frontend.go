@@ -2,6 +2,7 @@ package llb
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/attestations/sbom"
@@ -93,12 +94,16 @@ func (cv *conversion) scanner(ctx context.Context) (sbom.Scanner, error) {
 		return nil, nil
 	}
 	platform := cv.ui.BuildPlatforms[0]
-	return sbom.CreateSBOMScanner(ctx, cv.gateway, cv.ui.SBOM.Generator, platform, sourceresolver.Opt{
+	scan, err := sbom.CreateSBOMScanner(ctx, cv.gateway, cv.ui.SBOM.Generator, platform, sourceresolver.Opt{
 		ImageOpt: &sourceresolver.ResolveImageOpt{
 			ResolveMode: cv.ui.BuildOpts().Opts["image-resolve-mode"],
 			Platform:    &platform,
 		},
 	}, cv.ui.SBOM.Parameters)
+	if err != nil {
+		return nil, fmt.Errorf("finding the SBOM generator: %w", err)
+	}
+	return scan, nil
 }
 
 func (cv *conversion) scan(ctx context.Context, rb *dockerui.ResultBuilder, scan sbom.Scanner, stages []*Stage) error {

@@ -187,6 +187,8 @@ func buildHints(err *buildError) []string {
 		return []string{"the source policy (--source-policy-file, EXPERIMENTAL_BUILDKIT_SOURCE_POLICY) says so"}
 	case strings.Contains(text, "401 Unauthorized"), strings.Contains(text, "authorization failed"), strings.Contains(text, "insufficient_scope"):
 		return append([]string{"the registry of a base image wants other credentials: docker login, or --pull-user HOST=NAME"}, err.credentials...)
+	case strings.Contains(text, "finding the SBOM generator"):
+		return []string{"it is an image, on Docker Hub unless --sbom generator=IMAGE names another one"}
 	case strings.Contains(text, "x509: certificate signed by unknown authority"):
 		return []string{"it is the builder that pulls base images: its buildkitd.toml names the CA, as [registry.\"HOST\"] with ca = [\"FILE\"]"}
 	}
