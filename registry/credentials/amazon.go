@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +34,12 @@ var privateECR = regexp.MustCompile(`^\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)
 type amazonIdentity struct {
 	mu      sync.Mutex
 	answers map[string]answer
+}
+
+// amazonIdentities name an identity: one that is of no use then is an error, as a profile
+// whose session has ended. Without them the SDK looks around for one in vain.
+var amazonIdentities = []string{
+	"AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 }
 
 // Find implements Source.
@@ -61,7 +69,7 @@ func (a *amazonIdentity) Find(ctx context.Context, target Target) (*Credentials,
 	return &Credentials{*known.auth, amazonSource}, nil
 }
 
-// amazonToken is nil if the SDK finds no identity.
+// amazonToken is nil if the SDK finds no identity, and none is named.
 func amazonToken(ctx context.Context, host, region string) (*authn.AuthConfig, error) {
 	ctx, cancel := context.WithTimeout(ctx, cloudLimit)
 	defer cancel()
@@ -70,6 +78,9 @@ func amazonToken(ctx context.Context, host, region string) (*authn.AuthConfig, e
 		return nil, err
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		if i := slices.IndexFunc(amazonIdentities, func(name string) bool { return os.Getenv(name) != "" }); i >= 0 && host != publicECR {
+			return nil, fmt.Errorf("with %s: %w", amazonIdentities[i], err)
+		}
 		return nil, nil
 	}
 	if host == publicECR {

@@ -225,6 +225,15 @@ func TestAmazon(t *testing.T) {
 	if c, err := NewKeychain(&amazonIdentity{answers: map[string]answer{}}).Find(t.Context(), NewTarget("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "app")); c != nil || err != nil {
 		t.Errorf("without an identity: Find = %v, %v, want nothing", c, err)
 	}
+	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/pusher")
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")
+	find := NewKeychain(&amazonIdentity{answers: map[string]answer{}}).Find
+	if c, err := find(t.Context(), NewTarget("123456789012.dkr.ecr.eu-west-1.amazonaws.com", "app")); err == nil || !strings.Contains(err.Error(), "with AWS_WEB_IDENTITY_TOKEN_FILE: ") || !strings.Contains(err.Error(), "/nowhere/token") {
+		t.Errorf("with an identity of no use: Find = %v, %v, want an error that says why", c, err)
+	}
+	if c, err := find(t.Context(), NewTarget("public.ecr.aws", "app")); c != nil || err != nil {
+		t.Errorf("for what everybody may pull: Find = %v, %v, want nothing", c, err)
+	}
 }
 
 func TestWrongConfigurations(t *testing.T) {
