@@ -24,6 +24,11 @@ import (
 func Default(getenv func(string) string) ([]Source, error) {
 	h := newHelpers(helperLimit)
 	var sources []Source
+	if path := getenv("DOCKER_CONFIG"); path != "" && !IsContent(path) {
+		if fi, err := os.Stat(path); err == nil && !fi.IsDir() {
+			return nil, fmt.Errorf("reading DOCKER_CONFIG, %s: it is a file, not the directory of a config.json (REGISTRY_AUTH_FILE names a file)", path)
+		}
+	}
 	for _, variable := range []string{"DOCKER_CONFIG", "DOCKER_AUTH_CONFIG"} {
 		content := getenv(variable)
 		if content == "" || variable == "DOCKER_CONFIG" && !IsContent(content) {

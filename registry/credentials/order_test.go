@@ -243,6 +243,7 @@ func TestWrongConfigurations(t *testing.T) {
 		"DOCKER_AUTH_CONFIG":              {"DOCKER_AUTH_CONFIG": `{"auths": {"h": {"auth": "hunter2`},
 		"DOCKER_CONFIG":                   {"DOCKER_CONFIG": `{"auths": {"h": "hunter2"}}`},
 		"REGISTRY_AUTH_FILE":              {"REGISTRY_AUTH_FILE": filepath.Join(dir, "absent.json")},
+		"reading DOCKER_CONFIG, " + dir:   {"DOCKER_CONFIG": filepath.Join(dir, "broken.json")},
 		filepath.Join(dir, "broken.json"): {"REGISTRY_AUTH_FILE": filepath.Join(dir, "broken.json")},
 	} {
 		_, err := Default(func(name string) string { return env[name] })
