@@ -42,7 +42,7 @@ type tag struct {
 	err       error
 	unsure    bool // it may have moved in spite of err
 	took      bool // the registry said that it did
-	adrift    bool // somebody did not wait for the registry
+	adrift    bool // the registry may still be at it: a gateway, or we, did not wait for it
 	done      chan struct{}
 }
 
@@ -127,8 +127,9 @@ func (g *tag) put(ctx context.Context) (said v1.Hash, open bool, err error) {
 	err = g.dest.conn.retry.do(ctx, func(ctx context.Context) (err error) {
 		var sent atomic.Bool
 		said, err = g.dest.conn.put(noteSent(ctx, &sent), g.ref, g.want)
-		open = open || err != nil && sent.Load() && !answered(err)
-		g.adrift = g.adrift || gateway(err)
+		lost := err != nil && sent.Load() && !answered(err)
+		open = open || lost
+		g.adrift = g.adrift || gateway(err) || lost && (ctx.Err() != nil || timeout(err))
 		return err
 	})
 	return said, open, err
@@ -146,9 +147,8 @@ func noteSent(ctx context.Context, sent *atomic.Bool) context.Context {
 // settle finds out whether the tag moved after the connection broke, or the push was
 // cancelled, or what the registry took could not be read back. A registry may still be at
 // it: that the tag names something else counts only when it has done so for a while, and
-// not where a gateway, or we who were cancelled, did not wait for the registry.
+// not where the registry was not waited for.
 func (g *tag) settle(ctx context.Context) {
-	g.adrift = g.adrift || ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmTimeout)
 	defer cancel()
 	asked := false

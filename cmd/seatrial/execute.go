@@ -103,7 +103,7 @@ func (p *plan) work(ctx context.Context, std Streams, out *outcome) error {
 		build.PassedDir = filepath.Join(dir, "seatrial", "passed")
 	}
 	d := &delivery{plan: p, stdout: std.Out, out: out, display: display}
-	return p.solvePatiently(ctx, shares, build, ship, d)
+	return ship.whole(p.solvePatiently(ctx, shares, build, ship, d))
 }
 
 // solve has one builder do all of it.

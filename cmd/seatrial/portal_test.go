@@ -24,6 +24,8 @@ func TestHostThatIsNoRegistry(t *testing.T) {
 	}
 	login := httptest.NewServer(page("text/html"))
 	t.Cleanup(login.Close)
+	api := httptest.NewServer(page("application/json"))
+	t.Cleanup(api.Close)
 	for name, test := range map[string]struct {
 		answer http.HandlerFunc
 		says   string
@@ -33,20 +35,40 @@ func TestHostThatIsNoRegistry(t *testing.T) {
 		"sent to a login": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, login.URL+"/login?to=s3cret", http.StatusFound)
 		}, "a web page (of " + strings.TrimPrefix(login.URL, "http://")},
-		"always 200":     {replying(http.StatusOK, "{}"), "has it, it says, and shows something else"},
 		"login required": {replying(http.StatusNetworkAuthenticationRequired, "<html>please log in</html>"), "511 Network Authentication Required"},
 		"no such page":   {http.NotFound, "404 Not Found"},
+		"JSON":           {page("application/json"), "has it, it says, and shows something else"},
+		"nothing":        {func(http.ResponseWriter, *http.Request) {}, "has it, it says, and shows something else"},
+		"no content":     {replying(http.StatusNoContent, ""), "204 No Content"},
+		"sent to JSON": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, api.URL+"/login?to=s3cret", http.StatusFound)
+		}, strings.TrimPrefix(api.URL, "http://") + " has it, it says"},
+		"an API that creates what it is sent": {func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				w.WriteHeader(http.StatusCreated)
+			}
+			_, _ = io.WriteString(w, `{"id":1}`)
+		}, "has it, it says, and shows something else"},
+		"an API that says where": {func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				w.Header().Set("Location", "/items/1")
+				w.WriteHeader(http.StatusCreated)
+			}
+			_, _ = io.WriteString(w, `{"id":1}`)
+		}, "has it, it says, and shows something else"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := httptest.NewServer(test.answer)
 			t.Cleanup(server.Close)
 			host := strings.TrimPrefix(server.URL, "http://")
-			c := start(t, nil, "push", "--untested", dir, "-t", host+"/acme/app:1", "-t", host+"/acme/app:2")
-			c.exits(6)
-			c.says(test.says, host+" does not look like a registry", "no tag moved")
-			if c.out.Len() > 0 || strings.Contains(c.stderr(), "s3cret") {
-				t.Errorf("standard output = %q; standard error:\n%s", c.out.String(), c.stderr())
+			for _, more := range [][]string{nil, {"-t", host + "/acme/app:2"}} {
+				c := start(t, nil, append([]string{"push", "--untested", dir, "-t", host + "/acme/app:1"}, more...)...)
+				c.exits(6)
+				c.says(test.says, host+" does not look like a registry", "no tag moved")
+				if c.out.Len() > 0 || strings.Contains(c.stderr(), "s3cret") {
+					t.Errorf("standard output = %q; standard error:\n%s", c.out.String(), c.stderr())
+				}
 			}
 		})
 	}

@@ -99,6 +99,8 @@ func TestInterruptDuringPush(t *testing.T) {
 					switch once := len(signals) == 1; {
 					case once && c.out.String() != printed:
 						t.Errorf("%s: standard output = %q, want %q; it said:\n%s", name, c.out.String(), printed, c.stderr())
+					case once && !at.taken && at.fault.part == "/manifests/1":
+						c.says("failed  "+ref+"  whether the tag moved is unknown", "whether "+ref+" moved is unknown")
 					case once && !at.taken:
 						c.says("no tag moved")
 					}

@@ -27,8 +27,9 @@ type shipping struct {
 	begin     func()
 	passed    *atomic.Int32 // how many images have passed their tests, of as many as there are builders
 	stop      func()
-	dry       bool   // what would be pushed is told instead
-	drop      func() // cancels what was announced to registries
+	dry       bool                   // what would be pushed is told instead
+	drop      func()                 // cancels what was announced to registries
+	partial   *registry.PartialError // of the tags, whatever it was that ended the work; or nil
 }
 
 // startShipping connects to the registries, if anything is to be pushed. The
@@ -166,10 +167,21 @@ func (s *shipping) commit(ctx context.Context, artifact registry.Artifact, d *de
 	pushed, err := s.push.Commit(ctx, artifact)
 	done(err)
 	out.pushed = pushed // with a *registry.PartialError, too
+	errors.As(err, &s.partial)
 	if err != nil {
 		return &pushError{err}
 	}
 	return nil
+}
+
+// whole is how the work ended, with what became of the tags: a signal, or a lost builder, has
+// the last word on the one, and knows nothing of the other.
+func (s *shipping) whole(err error) error {
+	var partial *registry.PartialError
+	if err == nil || s.partial == nil || errors.As(err, &partial) {
+		return err
+	}
+	return errors.Join(err, &pushError{s.partial})
 }
 
 // uploadWatching sends the blobs. A failed test ends it; the bytes would be in vain.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -125,6 +127,60 @@ func TestInterruptWhileTheTagIsUnsure(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestInterruptBeforeTheTagMoves stops seatrial while a tag is on its way, at a registry that
+// says for as long as it is asked that the tag is where it was, and moves it then.
+func TestInterruptBeforeTheTagMoves(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			reached, over, moved := make(chan struct{}, 8), make(chan struct{}, 8), make(chan struct{}, 8)
+			wrap := func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/manifests/1") {
+						next.ServeHTTP(w, r)
+						return
+					}
+					body, _ := io.ReadAll(r.Body)
+					later := r.Clone(context.WithoutCancel(r.Context()))
+					later.Body = io.NopCloser(bytes.NewReader(body))
+					reached <- struct{}{}
+					<-over
+					next.ServeHTTP(httptest.NewRecorder(), later)
+					moved <- struct{}{}
+				})
+			}
+			eachRegistry(t, wrap, func(t *testing.T, reg *testenv.Registry, config string) {
+				dir, digest := savedImage(t)
+				ref := reg.Host + "/acme/app:1"
+				result := filepath.Join(t.TempDir(), "result.json")
+				c := start(t, []string{config}, "push", "--untested", dir, "-t", ref, "--result-file", result)
+				<-reached
+				c.signal(sig)
+				c.exits(128 + int(sig))
+				over <- struct{}{}
+				<-moved
+				if got := named(t, ref, reg); got != digest.String() {
+					t.Fatalf("the tag names %q, want %s: the test tests nothing", got, digest)
+				}
+				c.says("failed  "+ref+"  whether the tag moved is unknown", "whether "+ref+" moved is unknown")
+				if strings.Contains(c.stderr(), "no tag moved") || c.out.Len() > 0 {
+					t.Errorf("standard output = %q; standard error:\n%s", c.out.String(), c.stderr())
+				}
+				dt, err := os.ReadFile(result)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var doc resultDocument
+				if err := json.Unmarshal(dt, &doc); err != nil {
+					t.Fatal(err)
+				}
+				if len(doc.References) != 0 || len(doc.NotMoved) != 1 || !doc.NotMoved[0].Unsure {
+					t.Errorf("the result file has %+v and %+v", doc.References, doc.NotMoved)
+				}
+			})
+		})
+	}
 }
 
 // TestLatestStaysWhereTheFirstTagIsNew has a registry make a new tag, and say of one that is
