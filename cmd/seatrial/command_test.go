@@ -28,14 +28,20 @@ type command struct {
 	wake chan struct{} // a line came
 }
 
-// start runs seatrial with more environment variables, "NAME=VALUE", and
-// arguments.
-func start(t *testing.T, env []string, args ...string) *command {
+// seatrial is the program with more environment variables, "NAME=VALUE", and arguments. It
+// leaves nothing outside directories of its own.
+func seatrial(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	home := t.TempDir()
 	cmd := exec.Command("seatrial", args...)
 	cmd.Env = append(append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "SEATRIAL_REPORT_DIR="+filepath.Join(home, "reports")), env...)
-	return launch(t, cmd)
+	return cmd
+}
+
+// start runs seatrial.
+func start(t *testing.T, env []string, args ...string) *command {
+	t.Helper()
+	return launch(t, seatrial(t, env, args...))
 }
 
 // launch starts a seatrial process.

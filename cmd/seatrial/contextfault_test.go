@@ -196,8 +196,7 @@ func TestInputThatNeverEnds(t *testing.T) {
 		{"push", "-", "-t", "127.0.0.1:1/app"},
 		{"push", "-t", "127.0.0.1:1/app", "--registry-user", "captain", "--registry-password-stdin", t.TempDir()},
 	} {
-		cmd := exec.Command("seatrial", args...)
-		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+		cmd := seatrial(t, []string{"GOMAXPROCS=1"}, args...)
 		stdin, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)

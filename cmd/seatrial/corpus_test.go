@@ -135,7 +135,7 @@ func (w *corpusWorld) run(t *testing.T, c corpus.Case, name string, args ...stri
 	cmd := exec.Command(name, args...)
 	home := t.TempDir()
 	cmd.Env = append(append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home, "BUILDKIT_HOST="+w.daemon.Addr,
-		"SEATRIAL_PROVENANCE=false"), c.Env...)
+		"SEATRIAL_REPORT_DIR="+home, "SEATRIAL_PROVENANCE=false"), c.Env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {

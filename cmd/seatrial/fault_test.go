@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -338,8 +337,7 @@ func TestReaderThatHasGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Close()
-	cmd := exec.Command("seatrial", "test", "--test", "true", testenv.Dir(t, "Dockerfile", plainDockerfile))
-	cmd.Env = append(append(os.Environ(), "HOME="+t.TempDir()), w.env()...)
+	cmd := seatrial(t, w.env(), "test", "--test", "true", testenv.Dir(t, "Dockerfile", plainDockerfile))
 	cmd.Stdout, cmd.Stderr = in, in
 	err = cmd.Run()
 	in.Close()

@@ -41,9 +41,7 @@ func sit(t *testing.T, env []string, args ...string) *sitting {
 	}
 	s := &sitting{t: t, pty: user, tty: tty, wake: make(chan struct{}, 1), over: make(chan error, 1)}
 	s.resize(33, 101)
-	home := t.TempDir()
-	s.cmd = exec.Command("seatrial", args...)
-	s.cmd.Env = append(append(os.Environ(), "HOME="+home, "DOCKER_CONFIG="+home), env...)
+	s.cmd = seatrial(t, env, args...)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := s.cmd.Start(); err != nil {
