@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seatrial/seatrial/hack/testenv"
@@ -345,18 +346,25 @@ func TestTagThatWasNeverSent(t *testing.T) {
 
 // Nor has a tag that waits for a registry's Retry-After when the push is cancelled.
 func TestCancelledTagThatWaits(t *testing.T) {
-	a := loaded(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: fault("PUT", "/manifests/1", always(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "30")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		time.AfterFunc(50*time.Millisecond, cancel)
-	}))})
-	began := time.Now()
-	_, err := newPush(t, registry.Options{}, reg.Host+"/app:1").WithBackoff(time.Millisecond).Commit(ctx, a)
-	var partial *registry.PartialError
-	if took := time.Since(began); err == nil || errors.As(err, &partial) || took > 1500*time.Millisecond {
-		t.Errorf("after %s Commit = %v, want a plain error at once: the registry said that it did not take the tag", took, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		far := newFarRegistry()
+		far.handler = fault("PUT", "/manifests/1", always(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "30")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}))(far.handler)
+		ctx, cancel := context.WithCancel(t.Context())
+		var cancelled time.Time
+		opt := registry.Options{Transport: far, Waiting: func(w registry.Wait) func() {
+			if w.Reason == "" { // nothing but that the registry wants it
+				cancelled = time.Now()
+				cancel()
+			}
+			return func() {}
+		}}
+		_, err := newPush(t, opt, "far.example/app:1").Commit(ctx, storedImage(t))
+		var partial *registry.PartialError
+		if took := time.Since(cancelled); err == nil || errors.As(err, &partial) || took > 0 {
+			t.Errorf("after %s Commit = %v, want a plain error at once: the registry said that it did not take the tag", took, err)
+		}
+	})
 }
