@@ -194,7 +194,7 @@ func TestNoConnectionAtFirst(t *testing.T) {
 // A registry that goes away in the middle of a push and comes back.
 func TestRegistryRestarts(t *testing.T) {
 	reg := testenv.StartRegistry(t, testenv.RegistryOptions{})
-	front := must(net.Listen("tcp", "127.0.0.1:0"))(t)
+	front := must(net.Listen("tcp", testenv.FreeAddr(t)))(t) // which nobody takes while it is closed
 	addr := front.Addr().String()
 	relay := func(lis net.Listener) {
 		for {

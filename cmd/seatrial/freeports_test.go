@@ -2,8 +2,11 @@ package main
 
 import (
 	"net"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/seatrial/seatrial/hack/testenv"
 )
 
 // cmdFreePorts is "freeports NAME…": it sets each variable to a port that nobody listens at.
@@ -12,10 +15,7 @@ func cmdFreePorts(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: freeports NAME…")
 	}
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		ts.Check(err)
-		defer l.Close() // not before the next one has another
-		_, port, err := net.SplitHostPort(l.Addr().String())
+		_, port, err := net.SplitHostPort(testenv.FreeAddr(ts.Value(testingKey{}).(testing.TB)))
 		ts.Check(err)
 		ts.Setenv(name, port)
 	}

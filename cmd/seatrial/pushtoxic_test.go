@@ -51,7 +51,7 @@ func startRough(t *testing.T, upstream string) *rough {
 	t.Helper()
 	r := &rough{t: t, ended: make(chan struct{}, 1000)}
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.New(r))
-	r.Proxy = toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", upstream)
+	r.Proxy = toxiproxy.NewProxy(server, t.Name(), testenv.FreeAddr(t), upstream) // it goes away, and comes back
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type environment struct {
 	main    bool
 	atExit  []func()
 	daemons []*Daemon
+	port    int // of the last FreeAddr
 
 	starting sync.Mutex // held while a shared daemon starts
 	byKind   map[Kind]*Daemon

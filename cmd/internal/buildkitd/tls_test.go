@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,16 +79,6 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 	}
 }
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func TestMutualTLS(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
@@ -104,7 +93,7 @@ func TestMutualTLS(t *testing.T) {
 	stranger.writeSelf(t, path("other-ca.pem"))
 	stranger.issue(t, "client", path("other-cert.pem"), path("other-key.pem"))
 	ca.issue(t, "builder.example.com", path("server.pem"), path("server-key.pem"))
-	addr := freeAddr(t)
+	addr := testenv.FreeAddr(t)
 	testenv.StartDaemon(t, testenv.DaemonOptions{Flags: []string{
 		"--addr=tcp://" + addr, "--tlscacert=" + path("ca.pem"), "--tlscert=" + path("server.pem"), "--tlskey=" + path("server-key.pem"),
 	}})
@@ -149,7 +138,7 @@ func TestMutualTLS(t *testing.T) {
 func TestTLSToADaemonWithoutIt(t *testing.T) {
 	dir := t.TempDir()
 	newAuthority(t).writeSelf(t, filepath.Join(dir, "ca.pem"))
-	addr := freeAddr(t)
+	addr := testenv.FreeAddr(t)
 	testenv.StartDaemon(t, testenv.DaemonOptions{Flags: []string{"--addr=tcp://" + addr}})
 	opt := newPlace(t).options()
 	opt.Addr, opt.TLS = "tcp://"+addr, TLS{CACert: filepath.Join(dir, "ca.pem")}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/testsuite/helper/protocol"
 )
 
@@ -58,7 +59,7 @@ func TestDoorbell(t *testing.T) {
 			c.Close()
 		}
 	}()
-	address := freeAddress(t)
+	address := testenv.FreeAddr(t)
 	_, port, _ := net.SplitHostPort(address)
 	conn, _, wait := answer(t, "sh", "-c", "echo $GREETING; exec busybox nc 127.0.0.1 "+port)
 	send(t, conn, protocol.Message{Go: &protocol.Go{
@@ -125,15 +126,4 @@ func waitFifo(t *testing.T, path string) {
 	if err != nil || !strings.HasSuffix(string(raw), "opened\n") {
 		t.Fatalf("waiting for the command: %v, %q", err, raw)
 	}
-}
-
-// freeAddress is one that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

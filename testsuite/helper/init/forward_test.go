@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seatrial/seatrial/hack/testenv"
 	"github.com/seatrial/seatrial/testsuite/helper/protocol"
 )
 
@@ -19,7 +20,7 @@ import (
 func startForward(t testing.TB, target string) string {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "run", "db-5432.sock")
-	address := freeAddress(t)
+	address := testenv.FreeAddr(t)
 	cmd := prepare(t, protocol.ModeRun, protocol.Run{Forwards: protocol.Forwards{
 		Listen: []protocol.Forward{{Address: address, Socket: socket}},
 		Export: []protocol.Forward{{Address: target, Socket: socket}},
@@ -114,7 +115,7 @@ func TestForward(t *testing.T) {
 }
 
 func TestForwardToNobody(t *testing.T) {
-	conn := dial(t, startForward(t, freeAddress(t)))
+	conn := dial(t, startForward(t, testenv.FreeAddr(t)))
 	if n, err := conn.Read(make([]byte, 1)); err == nil {
 		t.Errorf("%d bytes came from a service that does not listen", n)
 	}
