@@ -163,7 +163,7 @@ func TestBackgroundProcesses(t *testing.T) {
 				args := append([]string{"test", "--report-dir", t.TempDir(), "--test", test}, end.args...)
 				c := start(t, w.env(), append(args, testenv.Dir(t, "Dockerfile", plainDockerfile))...)
 				c.exits(end.code)
-				become(t, step, false, 10*time.Second)
+				become(t, step, false)
 			}
 		})
 	}

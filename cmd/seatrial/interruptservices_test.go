@@ -32,13 +32,13 @@ tests:
 `))
 		all := []string{test, polite, deaf}
 		for _, line := range all {
-			become(t, line, true, time.Minute) // else nothing would be seen to end
+			become(t, line, true) // else nothing would be seen to end
 		}
 		c.until("long begins")
 		c.signal(syscall.SIGINT)
 		told := time.Now()
 		for _, line := range all { // a second, on a machine with nothing else to do
-			become(t, line, false, 10*time.Second)
+			become(t, line, false)
 		}
 		t.Logf("all have ended after %s", time.Since(told))
 		c.exits(130)
@@ -76,7 +76,7 @@ tests:
 `))
 		c.until("unfinished")
 		c.signal(syscall.SIGTERM)
-		become(t, test, false, 10*time.Second)
+		become(t, test, false)
 		c.exits(143)
 		log, err := os.ReadFile(filepath.Join(reports, "long/output.log"))
 		if err != nil || !strings.Contains(string(log), "***, unfinished\n") || !strings.HasSuffix(string(log), stopped) {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -26,7 +25,7 @@ func TestPushRefusedWhileBuilding(t *testing.T) {
 			"-t", readOnly.Host+"/acme/app", "-t", w.registry.Host+"/acme/app", "--untested",
 			testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN exec "+step+"\n"))
 		c.exits(6)
-		become(t, step, false, 10*time.Second)
+		become(t, step, false)
 		c.says("asking to push to "+readOnly.Host+"/acme/app", "may not push to", "no tag moved")
 		if n := readOnly.Count("PUT", "") + readOnly.Count("PATCH", ""); n != 0 {
 			t.Errorf("%d uploads were tried, want none", n)
