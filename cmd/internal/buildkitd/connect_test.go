@@ -32,10 +32,9 @@ func (p *place) rootless() string { return filepath.Join(p.dir, "buildkit", "bui
 
 func (p *place) options() Options {
 	return Options{
-		Env:     func(name string) string { return p.vars[name] },
-		Notes:   func(format string, args ...any) { p.notes = append(p.notes, fmt.Sprintf(format, args...)) },
-		Timeout: 300 * time.Millisecond,
-		seams:   seams{rootAddr: "unix://" + p.rootful(), exeDir: "/nonexistent", sbin: []string{}},
+		Env:   func(name string) string { return p.vars[name] },
+		Notes: func(format string, args ...any) { p.notes = append(p.notes, fmt.Sprintf(format, args...)) },
+		seams: seams{rootAddr: "unix://" + p.rootful(), exeDir: "/nonexistent", sbin: []string{}},
 	}
 }
 
@@ -149,11 +148,16 @@ func TestDeadBuildkitHostIsAnError(t *testing.T) {
 		"unix://" + dead + ".absent": "no such file",
 		"tcp://127.0.0.1:1":          "connection refused",
 	} {
-		p.vars["BUILDKIT_HOST"] = addr
-		e := wantError(t, p.options())
-		if e.Addr != addr || !strings.Contains(e.Error(), want) || !strings.Contains(e.Hint, "BUILDKIT_HOST") {
-			t.Errorf("BUILDKIT_HOST=%s: error %q for %q, hint %q; want %q", addr, e, e.Addr, e.Hint, want)
-		}
+		t.Run(want+" "+addr, func(t *testing.T) {
+			t.Parallel() // it waits for a sidecar
+			opt := p.options()
+			opt.Env = func(string) string { return addr }
+			opt.Timeout = 3 * time.Second
+			e := wantError(t, opt)
+			if e.Addr != addr || !strings.Contains(e.Error(), want) || !strings.Contains(e.Hint, "BUILDKIT_HOST") {
+				t.Errorf("BUILDKIT_HOST=%s: error %q for %q, hint %q; want %q", addr, e, e.Addr, e.Hint, want)
+			}
+		})
 	}
 }
 
@@ -163,7 +167,7 @@ func TestSidecarMayComeUpLate(t *testing.T) {
 	path := filepath.Join(p.dir, "late.sock")
 	p.dead(t, path)
 	opt := p.options()
-	opt.Addr, opt.Timeout = "unix://"+path, 20*time.Second
+	opt.Addr = "unix://" + path
 	type result struct {
 		b   *Builder
 		err error
@@ -212,7 +216,7 @@ func TestSilentListenerIsGivenUp(t *testing.T) {
 	}
 	defer l.Close()
 	opt := p.options()
-	opt.Addr = "tcp://" + l.Addr().String()
+	opt.Addr, opt.Timeout = "tcp://"+l.Addr().String(), 300*time.Millisecond
 	if e := wantError(t, opt); !strings.Contains(e.Error(), "gave up after 300ms") {
 		t.Errorf("error = %q", e)
 	}

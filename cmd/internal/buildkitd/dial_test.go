@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/buildkit/client"
@@ -26,7 +25,7 @@ func TestDial(t *testing.T) {
 	for _, kind := range []testenv.Kind{testenv.Root, testenv.Rootless} {
 		p := newPlace(t)
 		opt := p.options()
-		opt.Addr, opt.Timeout = testenv.SharedDaemon(t, kind).Addr, 5*time.Second
+		opt.Addr = testenv.SharedDaemon(t, kind).Addr
 		checkDial(t, p.connect(t, opt))
 	}
 }

@@ -114,7 +114,7 @@ func TestMutualTLS(t *testing.T) {
 		{"no TLS", TLS{}, "gave up", "--tlsdir"},
 	} {
 		opt := newPlace(t).options()
-		opt.Addr, opt.TLS, opt.Timeout = "tcp://"+addr, test.tls, 2*time.Second
+		opt.Addr, opt.TLS = "tcp://"+addr, test.tls
 		if test.about == "no TLS" {
 			opt.Timeout = 300 * time.Millisecond
 		}
