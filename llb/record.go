@@ -228,6 +228,7 @@ func (r *Record) vertex(dgst digest.Digest) *Vertex {
 type statusMerge struct {
 	mu     sync.Mutex
 	owners map[digest.Digest]int
+	told   map[digest.Digest]int // of steps that have ended, by streams that have: the last stream that may repeat it
 	record *Record
 	out    func(*client.SolveStatus)
 	redact func([]byte) []byte
@@ -236,7 +237,7 @@ type statusMerge struct {
 }
 
 func newStatusMerge(opt Options) *statusMerge {
-	m := &statusMerge{owners: map[digest.Digest]int{}, record: &Record{}, out: opt.Status, redact: opt.Redact}
+	m := &statusMerge{owners: map[digest.Digest]int{}, told: map[digest.Digest]int{}, record: &Record{}, out: opt.Status, redact: opt.Redact}
 	if m.out == nil {
 		m.out = func(*client.SolveStatus) {}
 	}
@@ -319,7 +320,7 @@ func (m *statusMerge) warn(w *client.VertexWarning) {
 
 func (m *statusMerge) owns(id int, dgst digest.Digest) bool {
 	owner, ok := m.owners[dgst]
-	if !ok {
+	if !ok && id > m.told[dgst] {
 		m.owners[dgst] = id
 		return true
 	}
@@ -327,13 +328,17 @@ func (m *statusMerge) owns(id int, dgst digest.Digest) bool {
 }
 
 // release leaves what a stream that ended had to the streams that go on: a step
-// may outlive the build that first asked for it.
+// may outlive the build that first asked for it. Of one that has ended they have nothing
+// new to tell, but may be late.
 func (m *statusMerge) release(id int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for dgst, owner := range m.owners {
 		if owner == id {
 			delete(m.owners, dgst)
+			if v := m.record.vertices[dgst]; v != nil && !v.Completed.IsZero() { // nobody else adds to it
+				m.told[dgst] = m.next
+			}
 		}
 	}
 }
