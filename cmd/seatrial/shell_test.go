@@ -157,8 +157,9 @@ func TestShell(t *testing.T) {
 		s.types("until stty size | grep -q '20 60'; do :; done; echo re''sized\n")
 		s.until(`resized\r\n`)
 
-		// An interrupt ends what runs in the shell, not the shell.
-		s.types("echo wait''ing; sleep 1000; echo then\n")
+		// An interrupt ends what runs in the shell, not the shell. It is that which tells when
+		// it runs: what the shell is about to start does not get an interrupt yet.
+		s.types("sh -c \"echo wait''ing; exec sleep 1000\"; echo then\n")
 		s.until(`waiting\r\n`)
 		s.types("\x03")
 		s.until(`\$ `)
