@@ -225,6 +225,14 @@ func TestHungDaemonIsReplacedWhenNobodyElseUsesIt(t *testing.T) {
 	accounts(t, func(t *testing.T, a *account) {
 		first := a.connect(t)
 		signalGroup(t, first.Builder.PID, syscall.SIGSTOP)
+		eventually(t, "the daemon has stopped", func() bool { // a busy one answers still
+			going, err := matching(func(pid int) bool {
+				group, _ := syscall.Getpgid(pid)
+				state, _, err := stat(pid)
+				return group == first.Builder.PID && err == nil && state != "T"
+			})
+			return err == nil && len(going) == 0
+		})
 		refused := a.start(t, "HELPER_TIMEOUT=300ms").next(t)
 		if !refused.Typed || !strings.Contains(refused.Err, "asking the running daemon") {
 			t.Errorf("Connect() to a hung daemon in use = %q", refused.Err)
