@@ -241,7 +241,8 @@ func TestInContainer(t *testing.T) {
 	for _, exit := range []uint32{0, 3} {
 		t.Run(fmt.Sprint(exit), func(t *testing.T) {
 			onEach(t, func(t *testing.T, b *builder) {
-				script := fmt.Sprintf("busybox id -u; busybox sleep 1234567 & busybox yes 0123456789 | busybox head -c %d; exit %d", size, exit)
+				mark := unique()
+				script := fmt.Sprintf("busybox id -u; busybox sleep %s & busybox yes 0123456789 | busybox head -c %d; exit %d", mark, size, exit)
 				got := b.run(t, protocol.Run{}, script, bkllb.User("1000"))
 				if got.exit != exit || len(got.log) != size+len("1000\n") || !strings.HasPrefix(got.log, "1000\n0123456789\n") {
 					t.Errorf("exit code %d with a log of %d bytes, want %d with %d", got.exit, len(got.log), exit, size+5)
@@ -252,7 +253,7 @@ func TestInContainer(t *testing.T) {
 				if !strings.Contains(got.result, fmt.Sprintf(`"exit":%d,`, exit)) {
 					t.Errorf("result: %s", got.result)
 				}
-				if left := processes(t, "1234567"); left != "" {
+				if left := processes(t, mark); left != "" {
 					t.Errorf("left behind: %s", left)
 				}
 			})
@@ -263,13 +264,14 @@ func TestInContainer(t *testing.T) {
 // A time limit is no part of the cache key, and leaves what was printed.
 func TestTimeLimitInContainer(t *testing.T) {
 	onEach(t, func(t *testing.T, b *builder) {
-		const script = `trap "" TERM; echo begun; busybox sleep 7654321 & busybox sleep $DURATION; while :; do busybox sleep 7654321; done`
+		const script = `trap "" TERM; echo begun; busybox sleep $DURATION & busybox sleep $DURATION; while :; do busybox sleep $DURATION; done`
+		mark := unique()
 		b.control = `{"timeout_ms": 1500}`
-		got := b.run(t, protocol.Run{}, script, bkllb.AddEnv("DURATION", "7654321"))
+		got := b.run(t, protocol.Run{}, script, bkllb.AddEnv("DURATION", mark))
 		if got.exit != protocol.ExitTimeout || !strings.HasPrefix(got.log, "begun\nseatrial: the time limit of 1.5s is over") {
 			t.Errorf("exit code %d, log %q", got.exit, got.log)
 		}
-		if left := processes(t, "7654321"); left != "" {
+		if left := processes(t, mark); left != "" {
 			t.Errorf("left behind: %s", left)
 		}
 	})

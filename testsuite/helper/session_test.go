@@ -3,8 +3,10 @@ package helper_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/client"
@@ -36,6 +38,9 @@ func (b *builder) solveOpt() client.SolveOpt {
 	}
 	return opt
 }
+
+// unique is a time to sleep that no other process on this machine has.
+func unique() string { return strconv.FormatInt(1e9+time.Now().UnixNano()%1e9, 10) }
 
 // processes are the command lines on this machine that hold a word.
 func processes(t *testing.T, word string) string {
