@@ -189,7 +189,8 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("%v: %s", err, raw)
 	}
 	if got := string(raw); !strings.HasPrefix(got, "4\n") || !strings.Contains(got, `"exit":4,`) ||
-		!strings.Contains(got, `"log_truncated":"write `+dir+`/output.log: no space left on device","full":[{"path":"`+dir+`","memory":true}]`) {
+		!strings.Contains(got, `"log_truncated":"write `+dir+`/output.log: no space left on device","full":[`) ||
+		!strings.Contains(got, `{"path":"`+dir+`","memory":true}`) { // maybe among others of this machine
 		t.Errorf("exit code and result: %s", got)
 	}
 }
