@@ -113,7 +113,7 @@ func (o *output) finish(wait time.Duration) error {
 	o.started()
 	deadline := time.Now().Add(wait)
 	for _, s := range o.streams() {
-		s.finish(deadline)
+		s.finish(o, deadline)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

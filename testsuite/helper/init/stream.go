@@ -107,7 +107,7 @@ func (s *stream) closeWriter() {
 
 // finish ends both goroutines by the deadline. What is in the pipe then is
 // still recorded.
-func (s *stream) finish(deadline time.Time) {
+func (s *stream) finish(o *output, deadline time.Time) {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
@@ -115,8 +115,9 @@ func (s *stream) finish(deadline time.Time) {
 	case <-timer.C:
 		timer.Reset(0)
 		s.giveUp()
-		_ = s.read.SetReadDeadline(time.Now().Add(again)) // a pipe can have one
+		_ = s.read.SetReadDeadline(time.Now()) // a pipe can have one
 		<-s.copied
+		o.record(s.file, s.rest())
 	}
 	close(s.queue)
 	select {
@@ -127,4 +128,20 @@ func (s *stream) finish(deadline time.Time) {
 	if s.file != nil {
 		_ = s.file.Close() // as in record
 	}
+}
+
+// rest is what is in the pipe when nobody copies it any more. What a busy machine leaves
+// no time to read is not lost with a time limit.
+func (s *stream) rest() []byte {
+	_ = s.read.SetReadDeadline(time.Time{})
+	raw, err := s.read.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	buf, n := make([]byte, 64<<10), 0 // what a pipe holds
+	_ = raw.Read(func(fd uintptr) bool {
+		n, _ = unix.Read(int(fd), buf) // -1: nothing
+		return true
+	})
+	return buf[:max(n, 0)]
 }
