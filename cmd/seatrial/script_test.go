@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -123,18 +124,24 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdAgain is "again COMMAND ARG…", for what ran before and is expected to come from the
-// cache. BuildKit unites the helper with that of other builds at the same time; as long as
-// one goes on that has found it in a cache of its own, it does not find in the daemon's
-// what follows. So the command is run until those are over.
+// cmdAgain is "again PATTERN COMMAND ARG…", for what ran before and is expected to come from
+// the cache, of which standard error then tells. BuildKit unites the helper with that of
+// other builds at the same time; as long as one goes on that has found it in a cache of its
+// own, it does not find in the daemon's what follows. So the command is run until those are
+// over.
 func cmdAgain(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: again COMMAND ARG…")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: again PATTERN COMMAND ARG…")
 	}
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-time.After(time.Second) {
-		ts.Check(ts.Exec(args[0], args[1:]...))
-		if strings.Contains(ts.ReadFile("stderr"), "passed (cached") {
+	cached, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(time.Minute); ; <-time.After(time.Second) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		switch {
+		case cached.MatchString(ts.ReadFile("stderr")):
 			return
+		case time.Now().After(deadline):
+			ts.Fatalf("no match for %q after a minute", args[0])
 		}
 	}
 }
