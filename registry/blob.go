@@ -176,7 +176,7 @@ func (c *conn) startUpload(ctx context.Context, b *blobUpload) (*url.URL, error)
 func uploadLocation(resp *http.Response) (*url.URL, error) {
 	location := resp.Header.Get("Location")
 	if location == "" {
-		return nil, errors.New("the registry offers an upload without a Location")
+		return nil, &strangerError{"the registry offers an upload without a Location"}
 	}
 	u, err := url.Parse(location)
 	if err != nil {

@@ -75,6 +75,10 @@ func (e *Error) cause() string {
 		return e.clean(e.Err.Error())
 	}
 	status := fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+	if strange(answer) {
+		asked := original(answer.Request)
+		return e.clean(fmt.Sprintf("%s answered %s %s with %s, as no registry does", answer.Request.URL.Host, asked.Method, asked.URL.Path, status))
+	}
 	if len(answer.Errors) == 0 {
 		return status
 	}
@@ -166,6 +170,9 @@ func classify(err error) (Kind, int) {
 }
 
 func classifyAnswer(answer *transport.Error) Kind {
+	if strange(answer) {
+		return KindNotRegistry
+	}
 	for _, d := range answer.Errors {
 		if d.Code == transport.NameUnknownErrorCode {
 			return KindNoRepository

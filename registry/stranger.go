@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // strangerError is an answer that no registry gives. What gives one may do so to all that it
@@ -13,6 +15,13 @@ import (
 type strangerError struct{ what string }
 
 func (e *strangerError) Error() string { return e.what }
+
+// strange tells whether a request has succeeded in a way that no registry knows, such as
+// 200 for an upload that was to begin. What a registry sends blobs to may answer as it likes.
+func strange(answer *transport.Error) bool {
+	return answer.Request != nil && answer.StatusCode < http.StatusMultipleChoices &&
+		strings.HasPrefix(original(answer.Request).URL.Path, "/v2/")
+}
 
 // page is an error if the answer to the question how a registry wants to be spoken to is a web
 // page. Registries name themselves in a header; one that does not may still be one, as long

@@ -39,7 +39,12 @@ func TestHostThatIsNoRegistry(t *testing.T) {
 		"no such page":   {http.NotFound, "404 Not Found"},
 		"JSON":           {page("application/json"), "has it, it says, and shows something else"},
 		"nothing":        {func(http.ResponseWriter, *http.Request) {}, "has it, it says, and shows something else"},
-		"no content":     {replying(http.StatusNoContent, ""), "204 No Content"},
+		"no content":     {replying(http.StatusNoContent, ""), "answered GET /v2/ with 204 No Content"},
+		"an API that lacks what it is asked for": {func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodHead {
+				w.WriteHeader(http.StatusNotFound)
+			}
+		}, "answered POST /v2/acme/app/blobs/uploads/ with 200 OK"},
 		"sent to JSON": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, api.URL+"/login?to=s3cret", http.StatusFound)
 		}, strings.TrimPrefix(api.URL, "http://") + " has it, it says"},
