@@ -55,6 +55,7 @@ func TestPrivateCA(t *testing.T) {
 		"containerd's folder":        {CertDirs: []string{certDir(t, underscored, map[string]string{"hosts.toml": `ca = "my.pem"`, "my.pem": ca})}},
 		"containerd's, for a server": {CertDirs: []string{certDir(t, reg.Host, map[string]string{"hosts.toml": "server = \"https://" + reg.Host + "\"\nca = [\"" + reg.CAFile + "\"]\n[host.\"https://mirror.example.com\"]\nca = \"/nowhere\"\n"})}},
 		"containerd's, for a host":   {CertDirs: []string{certDir(t, reg.Host, map[string]string{"hosts.toml": "server = \"https://other.example.com\"\n[host.\"https://" + reg.Host + "\"]\ncapabilities = [\"push\"]\nca = \"" + reg.CAFile + "\"\n"})}},
+		"containerd's, both ways":    {CertDirs: []string{certDir(t, reg.Host, map[string]string{"hosts.toml": "[host.\"http://" + reg.Host + "\"]\n[host.\"https://" + reg.Host + "\"]\nca = \"" + reg.CAFile + "\"\n"})}},
 		"containerd's skip_verify":   {CertDirs: []string{certDir(t, reg.Host, map[string]string{"hosts.toml": "skip_verify = true"})}},
 		"insecure":                   {Insecure: []string{reg.Host}},
 	} {

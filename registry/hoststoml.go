@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -65,9 +66,9 @@ func (h *Hosts) readHostsFile(host, file string) (*certs, error) {
 // no other server.
 func (d hostsDocument) of(host string) (entry hostsEntry, plain bool) {
 	names := aliases(host)
-	for address, e := range d.Hosts {
+	for _, address := range slices.Backward(slices.Sorted(maps.Keys(d.Hosts))) { // https before http
 		if at, scheme := serverOf(address); slices.Contains(names, at) {
-			return e, scheme == "http"
+			return d.Hosts[address], scheme == "http"
 		}
 	}
 	at, scheme := serverOf(d.Server)
