@@ -14,7 +14,7 @@ import (
 // said is what statements say of an image.
 type said struct {
 	passed []string // tests
-	failed []string // what they say failed; none unless their result is that
+	failed []string // what they say failed, if only beside a result that is another
 }
 
 // saidIn is what a statement says of an image: nothing if it is about something else.
@@ -28,7 +28,7 @@ func saidIn(data []byte, image v1.Hash) said {
 	}
 	switch s.Predicate.Result {
 	case resultPassed:
-		return said{passed: s.Predicate.PassedTests}
+		return said{passed: s.Predicate.PassedTests, failed: s.Predicate.FailedTests}
 	case resultFailed:
 		if len(s.Predicate.FailedTests) == 0 {
 			return said{failed: []string{"a test without a name"}}

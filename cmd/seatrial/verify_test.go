@@ -99,6 +99,11 @@ func TestVerifyContradictions(t *testing.T) {
 	first, second := stating(t, images[0], images[0], resultPassed), stating(t, images[1], images[1], resultPassed)
 	failed := registry.Statement{Image: images[1], PredicateType: testResultType, JSON: failing(t, images[1])}
 	passed, both := []registry.Statement{first, second}, []registry.Statement{first, second, failed}
+	odd, err := statementOf(testResult{Result: resultPassed, PassedTests: []string{"unit"}, FailedTests: []string{"load"}}, images[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	atOdds := []registry.Statement{first, {Image: images[1], PredicateType: testResultType, JSON: odd}}
 	for i, tc := range []struct {
 		name     string
 		inIndex  []registry.Statement
@@ -114,6 +119,7 @@ func TestVerifyContradictions(t *testing.T) {
 		{"the key says that one failed", passed, strangers, own, pub, []string{"it is the key's word that load failed", "no statement takes another one back"}},
 		{"the index says both", both, "", "", "", []string{"tested  unit (linux/arm64)  passed", "tested  load (linux/arm64)  failed", "says that load failed"}},
 		{"the index says both, signed", both, own, "", pub, []string{"tested  unit (linux/arm64)  passed", "tested  load (linux/arm64)  failed", "says that load failed"}},
+		{"a statement is at odds with itself", atOdds, "", "", "", []string{"tested  unit (linux/arm64)  passed", "says that load failed"}},
 		{"the index says that one failed", []registry.Statement{first, failed}, "", "", "", []string{"tested  load (linux/arm64)  failed"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
