@@ -114,6 +114,9 @@ func pushHints(err error) []string {
 	if lines := connectionHints(e); lines != nil {
 		return lines
 	}
+	if hint := refusedTagHint(e); hint != "" {
+		return []string{hint}
+	}
 	switch e.Kind {
 	case registry.KindDenied:
 		if e.Anonymous {

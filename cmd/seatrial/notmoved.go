@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/seatrial/seatrial/registry"
 )
@@ -46,12 +47,26 @@ func partialHints(err *registry.PartialError) []string {
 			waiting = true
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%s took the image, and refused the tag %s: is it one that may not be overwritten, or not by these credentials?", e.Registry, canonical(f.Reference)))
+		lines = append(lines, refusedTag(e.Registry, canonical(f.Reference)))
 	}
 	if waiting {
 		lines = append(lines, "run again when the registry is back")
 	}
 	return append(lines, "what has moved stays as it is")
+}
+
+func refusedTag(host, ref string) string {
+	return fmt.Sprintf("%s took the image, and refused the tag %s: is it one that may not be overwritten, or not by these credentials?", host, ref)
+}
+
+// refusedTagHint is for a tag that was refused to somebody who could push all that it is
+// about; "" for other errors.
+func refusedTagHint(e *registry.Error) string {
+	ref, ok := strings.CutPrefix(e.Op, "tagging ")
+	if !ok || !saidNo(e.Status) || e.Kind != registry.KindDenied && e.Kind != registry.KindOther {
+		return ""
+	}
+	return refusedTag(e.Registry, ref)
 }
 
 // saidNo tells whether a status is an answer that does not pass.

@@ -107,6 +107,7 @@ var pushFaults = []pushFault{
 	{name: "has every blob, it says", method: "HEAD", part: "/blobs/", answer: replying(200, ""), code: 6, says: "no tag moved"},
 	{name: "stored another manifest", method: "PUT", part: "/manifests/sha256:", answer: taken("sha256:" + strings.Repeat("0", 64)), code: 6, says: "the registry stored sha256:000"},
 	{name: "tag not moved", method: "PUT", part: "/manifests/1", answer: taken(""), code: 6, says: "the tag names another"},
+	{name: "lone tag refused", method: "PUT", part: "/manifests/1", answer: immutable, code: 6, says: "refused the tag"},
 	{name: "second tag refused", method: "PUT", part: "/manifests/2", answer: immutable, also: "2", code: 7, stays: "2", says: "refused the tag"},
 	{name: "first tag refused", method: "PUT", part: "/manifests/1", answer: immutable, also: "2", code: 7, stays: "1", says: "refused the tag"},
 	{name: "tag refused when that of another registry has moved", method: "PUT", part: "/manifests/1", answer: immutable, also: "elsewhere", code: 7, stays: "1", says: "refused the tag"},
