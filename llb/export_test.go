@@ -92,3 +92,20 @@ func TestExportToFullDisk(t *testing.T) {
 		}
 	})
 }
+
+// TestExportWhereNoDirectoryCanBe has a file where the directory should be. The daemon, which
+// waits to be asked for files, must hear that nobody will.
+func TestExportWhereNoDirectoryCanBe(t *testing.T) {
+	file := filepath.Join(testenv.Dir(t, "file", ""), "file")
+	onEach(t, func(t *testing.T, c *client.Client) {
+		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\n"))
+		_, err := Solve(t.Context(), c, opt, Phases{
+			Ship: func(ctx context.Context, s *Shipment) error {
+				return s.Export(ctx, []client.ExportEntry{{Type: client.ExporterLocal, Attrs: map[string]string{}, OutputDir: filepath.Join(file, "out")}})
+			},
+		})
+		if !errors.Is(err, syscall.ENOTDIR) {
+			t.Errorf("Solve() = %v, want that there is a file", err)
+		}
+	})
+}

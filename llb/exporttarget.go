@@ -47,13 +47,17 @@ func newExportTarget(exports []client.ExportEntry) (*exportTarget, error) {
 // Register implements session.Attachable.
 func (t *exportTarget) Register(server *grpc.Server) { filesync.RegisterFileSendServer(server, t) }
 
-// DiffCopy implements filesync.FileSendServer. The daemon, which has been sent the error of a
+// DiffCopy implements filesync.FileSendServer. The daemon, which is sent the error of a
 // directory, ends the call when it has heard it: in fsutil it would wait for ever for
 // somebody to send the next file if the call just ended while many were asked for.
 func (t *exportTarget) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 	err := t.SyncTarget.DiffCopy(stream)
-	for t.dirs && err != nil && stream.RecvMsg(&fstypes.Packet{}) == nil {
-		continue
+	if t.dirs && err != nil {
+		// Of one that cannot be there at all fsutil has not sent it.
+		_ = stream.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_ERR, Data: []byte(err.Error())})
+		for stream.RecvMsg(&fstypes.Packet{}) == nil {
+			continue
+		}
 	}
 	var file *fs.PathError
 	if errors.As(err, &file) { // others may be the daemon's own, which it tells better
