@@ -152,7 +152,7 @@ func TestDeadBuildkitHostIsAnError(t *testing.T) {
 			t.Parallel() // it waits for a sidecar
 			opt := p.options()
 			opt.Env = func(string) string { return addr }
-			opt.Timeout = 3 * time.Second
+			opt.Notes, opt.Timeout = nil, 3*time.Second
 			e := wantError(t, opt)
 			if e.Addr != addr || !strings.Contains(e.Error(), want) || !strings.Contains(e.Hint, "BUILDKIT_HOST") {
 				t.Errorf("BUILDKIT_HOST=%s: error %q for %q, hint %q; want %q", addr, e, e.Addr, e.Hint, want)
