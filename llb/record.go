@@ -276,6 +276,9 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 	defer m.mu.Unlock()
 	mine := &client.SolveStatus{}
 	for _, v := range st.Vertexes {
+		if v.Started != nil && v.Started.After(m.record.Vertex(v.Digest).Completed) {
+			delete(m.told, v.Digest) // it has begun anew, see add
+		}
 		if m.owns(id, v.Digest) {
 			v.Name, v.Error = RedactURLs(v.Name), Plain(v.Error)
 			mine.Vertexes = append(mine.Vertexes, v)

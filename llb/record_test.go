@@ -10,12 +10,14 @@ import (
 )
 
 // TestStatusThatComesLate has two builds of a solve tell of the same steps, of which one
-// has ended before the other has told of what was there already, as on a busy machine.
+// has ended before the other has told of what was there already, as on a busy machine. One
+// begins anew, as where layers are fetched that were in an imported cache.
 func TestStatusThatComesLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		says := func(step, line string, completed *time.Time) *client.SolveStatus {
-			v := &client.Vertex{Digest: digest.FromString(step), Name: step, Started: &now, Completed: completed}
+		later := now.Add(time.Second)
+		says := func(step, line string, started, completed *time.Time) *client.SolveStatus {
+			v := &client.Vertex{Digest: digest.FromString(step), Name: step, Started: started, Completed: completed}
 			return &client.SolveStatus{Vertexes: []*client.Vertex{v}, Logs: []*client.VertexLog{{Vertex: v.Digest, Data: []byte(line)}}}
 		}
 		var shown string
@@ -25,15 +27,18 @@ func TestStatusThatComesLate(t *testing.T) {
 			}
 		}})
 		early, late := m.stream(), m.stream()
-		early <- says("over", "built\n", &now)
-		early <- says("goes on", "one\n", nil)
+		early <- says("over", "built\n", &now, &now)
+		early <- says("again", "cached\n", &now, &now)
+		early <- says("goes on", "one\n", &now, nil)
 		close(early)
 		synctest.Wait()
-		late <- says("over", "built\n", &now)
-		late <- says("goes on", "two\n", &now)
+		late <- says("over", "built\n", &now, &now)
+		late <- says("again", "cached\n", &now, &now)
+		late <- says("again", "fetching\n", &later, nil)
+		late <- says("goes on", "two\n", &now, &now)
 		close(late)
 		m.wait()
-		if want := "built\none\ntwo\n"; shown != want {
+		if want := "built\ncached\none\nfetching\ntwo\n"; shown != want {
 			t.Errorf("what the steps say is shown as %q, want %q", shown, want)
 		}
 		if got := string(m.record.Vertex(digest.FromString("over")).Log); got != "built\n" {
