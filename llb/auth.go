@@ -2,6 +2,7 @@ package llb
 
 import (
 	"context"
+	"crypto/ed25519"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ type pullAuth struct {
 	creds     authprovider.AuthConfigProvider
 	transport func(registry string) http.RoundTripper // to token servers; nil: BuildKit's own
 	trusted   sync.Map                                // hosts and token servers that are theirs
-	seed      func() []byte                           // of keyOfThisRun
+	key       ed25519.PrivateKey                      // where BuildKit's provider has none, see seedless
 }
 
 // newPullAuth returns nil if BuildKit's provider cannot be wrapped.
@@ -38,7 +39,11 @@ func newPullAuth(opt Options, b *bases) *pullAuth {
 	if !ok {
 		return nil
 	}
-	return &pullAuth{AuthServer: inner, bases: b, creds: creds, transport: opt.TokenTransport, seed: sync.OnceValue(newSeed)}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil
+	}
+	return &pullAuth{AuthServer: inner, bases: b, creds: creds, transport: opt.TokenTransport, key: key}
 }
 
 func (p *pullAuth) Register(server *grpc.Server) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 
 	"github.com/moby/buildkit/session/auth"
@@ -28,7 +27,7 @@ func (p *pullAuth) GetTokenAuthority(ctx context.Context, req *auth.GetTokenAuth
 	}
 	resp, err := p.AuthServer.GetTokenAuthority(ctx, &auth.GetTokenAuthorityRequest{Host: req.Host, Salt: salt})
 	if seedless(err) {
-		public, _ := p.keyOfThisRun(salt).Public().(ed25519.PublicKey)
+		public, _ := p.key.Public().(ed25519.PublicKey)
 		return &auth.GetTokenAuthorityResponse{PublicKey: public}, nil
 	}
 	return resp, err
@@ -41,7 +40,7 @@ func (p *pullAuth) VerifyTokenAuthority(ctx context.Context, req *auth.VerifyTok
 	}
 	resp, err := p.AuthServer.VerifyTokenAuthority(ctx, &auth.VerifyTokenAuthorityRequest{Host: req.Host, Salt: salt, Payload: req.Payload})
 	if seedless(err) {
-		signed := append(ed25519.Sign(p.keyOfThisRun(salt), req.Payload), req.Payload...)
+		signed := append(ed25519.Sign(p.key, req.Payload), req.Payload...)
 		return &auth.VerifyTokenAuthorityResponse{Signed: signed}, nil
 	}
 	return resp, err
@@ -70,18 +69,6 @@ func (p *pullAuth) salted(ctx context.Context, host string, salt []byte) ([]byte
 }
 
 // seedless tells whether BuildKit's provider can keep no seed, as where there is no home
-// directory to write to. If it is told to have no keys it says Unavailable.
+// directory to write to. If it is told to have no keys it says Unavailable. A key of its own,
+// which no other run has, does for this one.
 func seedless(err error) bool { return err != nil && status.Code(err) != codes.Unavailable }
-
-// keyOfThisRun is one that no other run has, so the daemon shares no tokens with them.
-func (p *pullAuth) keyOfThisRun(salt []byte) ed25519.PrivateKey {
-	mac := hmac.New(sha256.New, salt)
-	_, _ = mac.Write(p.seed())
-	return ed25519.NewKeyFromSeed(mac.Sum(nil))
-}
-
-func newSeed() []byte {
-	seed := make([]byte, 32)
-	_, _ = rand.Read(seed) // which never fails
-	return seed
-}
