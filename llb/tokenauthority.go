@@ -17,10 +17,6 @@ import (
 // would go on with tokens of the ones before. So here they are in the key as well.
 
 func (p *pullAuth) GetTokenAuthority(ctx context.Context, req *auth.GetTokenAuthorityRequest) (*auth.GetTokenAuthorityResponse, error) {
-	if !p.bases.allows(req.Host) {
-		// The daemon then falls back to asking for credentials, and gets none.
-		return nil, status.Error(codes.Unavailable, "no client side tokens for this host")
-	}
 	salt, err := p.salted(ctx, req.Host, req.Salt)
 	if err != nil {
 		return nil, err
@@ -46,8 +42,13 @@ func (p *pullAuth) VerifyTokenAuthority(ctx context.Context, req *auth.VerifyTok
 	return resp, err
 }
 
-// salted is the daemon's salt with all credentials for the host that this build may use.
+// salted is the daemon's salt with all credentials for the host that this build may use: an
+// error if it names no image there.
 func (p *pullAuth) salted(ctx context.Context, host string, salt []byte) ([]byte, error) {
+	if !p.bases.allows(host) {
+		// The daemon then falls back to asking for credentials, and gets none.
+		return nil, status.Error(codes.Unavailable, "no client side tokens for this host")
+	}
 	mac := hmac.New(sha256.New, salt)
 	scopes := [][]string{nil}
 	for _, path := range p.bases.repositories(host) {

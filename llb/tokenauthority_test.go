@@ -50,6 +50,9 @@ func TestTokensAreSharedByCredentials(t *testing.T) {
 				t.Fatal(err)
 			}
 			key := [32]byte(resp.PublicKey)
+			if resp, err := first.VerifyTokenAuthority(t.Context(), &auth.VerifyTokenAuthorityRequest{Host: "elsewhere.example.com", Salt: salt}); err == nil {
+				t.Errorf("a build that names no image of a registry lets the daemon use tokens for it: %v", resp)
+			}
 			for _, other := range []struct {
 				build *pullAuth
 				want  bool
