@@ -40,10 +40,7 @@ func (s *solve) export(ctx context.Context, exports []client.ExportEntry) error 
 			opt.Session = append(opt.Session, a) // for base layers that no step has needed
 		}
 	}
-	target, err := newExportTarget(exports)
-	if err != nil {
-		return err
-	}
+	target := newExportTarget(exports)
 	if target != nil {
 		sess, err := session.NewSession(ctx, "")
 		if err != nil {
@@ -61,7 +58,7 @@ func (s *solve) export(ctx context.Context, exports []client.ExportEntry) error 
 		return cv.image(ctx, t.Images)
 	}, s.status.stream())
 	if target != nil {
-		err = target.cause(err)
+		err = target.cause(ctx, err)
 	}
 	return err
 }
