@@ -47,7 +47,9 @@ func partialHints(err *registry.PartialError) []string {
 			waiting = true
 			continue
 		}
-		lines = append(lines, refusedTag(e.Registry, canonical(f.Reference)))
+		if !aboutManifest(e) {
+			lines = append(lines, refusedTag(e.Registry, canonical(f.Reference)))
+		}
 	}
 	if waiting {
 		lines = append(lines, "run again when the registry is back")
@@ -63,10 +65,15 @@ func refusedTag(host, ref string) string {
 // about; "" for other errors.
 func refusedTagHint(e *registry.Error) string {
 	ref, ok := strings.CutPrefix(e.Op, "tagging ")
-	if !ok || !saidNo(e.Status) || e.Kind != registry.KindDenied && e.Kind != registry.KindOther {
+	if !ok || !saidNo(e.Status) || e.Kind != registry.KindDenied && e.Kind != registry.KindOther || aboutManifest(e) {
 		return ""
 	}
 	return refusedTag(e.Registry, ref)
+}
+
+// aboutManifest tells whether a registry does not take the manifest, whatever it is called.
+func aboutManifest(e *registry.Error) bool {
+	return e.Kind == registry.KindOther && strings.Contains(strings.ToLower(strings.TrimPrefix(e.Error(), e.Op)), "manifest")
 }
 
 // saidNo tells whether a status is an answer that does not pass.

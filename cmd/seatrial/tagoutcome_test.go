@@ -183,6 +183,24 @@ func TestInterruptBeforeTheTagMoves(t *testing.T) {
 	}
 }
 
+// TestManifestThatIsNotTaken has a registry that does not know what it is sent, under whatever
+// tag.
+func TestManifestThatIsNotTaken(t *testing.T) {
+	dir, _ := savedImage(t)
+	bad := faulty(t, func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/1") && refuse(w, http.StatusBadRequest, "MANIFEST_INVALID")
+	})
+	good := testenv.StartRegistry(t, testenv.RegistryOptions{})
+	for _, more := range [][]string{nil, {"-t", good.Host + "/acme/app:1"}} {
+		c := start(t, nil, append([]string{"push", "--untested", dir, "-t", bad.Host + "/acme/app:1"}, more...)...)
+		c.exits(6 + len(more)/2)
+		c.says("MANIFEST_INVALID")
+		if strings.Contains(c.stderr(), "refused the tag") {
+			t.Errorf("the tag is to blame:\n%s", c.stderr())
+		}
+	}
+}
+
 // TestLatestStaysWhereTheFirstTagIsNew has a registry make a new tag, and say of one that is
 // there that it moved it.
 func TestLatestStaysWhereTheFirstTagIsNew(t *testing.T) {
