@@ -12,6 +12,7 @@ import (
 type scant struct {
 	http.ResponseWriter
 	without []string
+	told    *bool // WriteHeader was called
 }
 
 func (s scant) WriteHeader(status int) {
@@ -19,6 +20,14 @@ func (s scant) WriteHeader(status int) {
 		s.Header().Del(key)
 	}
 	s.ResponseWriter.WriteHeader(status)
+	*s.told = true
+}
+
+func (s scant) Write(p []byte) (int, error) {
+	if !*s.told {
+		s.WriteHeader(http.StatusOK)
+	}
+	return s.ResponseWriter.Write(p)
 }
 
 // A registry that says less of what it has than most is one all the same.
@@ -34,7 +43,7 @@ func TestRegistryThatSaysLittle(t *testing.T) {
 			onRegistries(t, func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 					if req.Method == http.MethodHead || req.URL.Path == "/v2/" {
-						w = scant{w, without}
+						w = scant{w, without, new(bool)}
 					}
 					next.ServeHTTP(w, req)
 				})
