@@ -19,7 +19,7 @@ type PartialError struct {
 type Failure struct {
 	Reference name.Reference
 	Err       error // names the reference, too
-	Unsure    bool  // the tag may have moved: the registry could not be asked, or has it name something else
+	Unsure    bool  // the tag may have moved: the registry could not be asked, was not waited for, or has it name something else
 }
 
 func (e *PartialError) Error() string {
