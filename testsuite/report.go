@@ -237,7 +237,7 @@ func (r *run) reason() string {
 	case code >= 0:
 		return fmt.Sprintf("exit code %d", code)
 	default:
-		return llb.Plain(r.err.Error())
+		return Plain(r.err.Error())
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/util/progress/progressui"
 	digest "github.com/opencontainers/go-digest"
+
+	"github.com/seatrial/seatrial/testsuite"
 )
 
 // display is BuildKit's progress display, which also shows the steps that are
@@ -60,7 +62,7 @@ func (d *display) send(st *client.SolveStatus) {
 const importing = "importing cache manifest from "
 
 // once leaves out what is said again of a cache that could not be read: every build of
-// every builder looks for it.
+// every builder looks for it. Errors of steps are as testsuite.Plain has them.
 func (d *display) once(st *client.SolveStatus) *client.SolveStatus {
 	out := *st
 	out.Vertexes = slices.DeleteFunc(slices.Clone(st.Vertexes), func(v *client.Vertex) bool {
@@ -68,6 +70,7 @@ func (d *display) once(st *client.SolveStatus) *client.SolveStatus {
 		if cache, ok := strings.CutPrefix(v.Name, importing); ok && v.Error != "" && !known {
 			d.unread[v.Digest] = cache + ": " + message(errors.New(v.Error))
 		}
+		v.Error = testsuite.Plain(v.Error)
 		return known
 	})
 	return &out

@@ -176,7 +176,7 @@ func unknownTags(err error) []string {
 
 // message is err without the wrappings that say nothing to a user.
 func message(err error) string {
-	return strings.TrimSpace(sanitize(withoutUserinfo(llb.Plain(err.Error()))))
+	return strings.TrimSpace(sanitize(withoutUserinfo(testsuite.Plain(err.Error()))))
 }
 
 // messages are those of errors that were joined, each once.
