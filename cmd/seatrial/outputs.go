@@ -88,6 +88,9 @@ func isAttribute(v string) bool {
 
 // check makes sure of what can be known of an output by itself.
 func (o *output) check() error {
+	if err := o.misspelt(); err != nil {
+		return err
+	}
 	for _, key := range []string{"tar", "push", "push-by-digest", "platform-split", string(exptypes.OptKeyInsecure), string(exptypes.OptKeyUnpack), string(exptypes.OptKeyOCITypes), string(exptypes.OptKeyForceCompression)} {
 		if v, ok := o.attrs[key]; ok {
 			if _, err := strconv.ParseBool(v); err != nil {
