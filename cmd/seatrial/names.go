@@ -19,8 +19,11 @@ func (p *plan) names(c *cli.Context) error {
 		tags = namesFromEnv(os.Getenv)
 	}
 	if len(tags) == 0 && p.outputs.push {
-		return usagef("name it with -t REGISTRY/REPOSITORY:TAG, or by ACCOUNT, IMAGE and TAG in the environment (and REGISTRY); seatrial test pushes nothing and needs no name",
-			"there is no name to push the image to")
+		hint := "name it with -t REGISTRY/REPOSITORY:TAG, or by ACCOUNT, IMAGE and TAG in the environment (and REGISTRY)"
+		if p.mode == modeRun {
+			hint += "; seatrial test pushes nothing and needs no name"
+		}
+		return usagef(hint, "there is no name to push the image to")
 	}
 	var err error
 	if p.refs, err = p.references(tags); err != nil {

@@ -205,7 +205,7 @@ func (p *plan) inputs(c *cli.Context) error {
 		if err != nil {
 			hint := "--secret id=ID,src=FILE or id=ID,env=VARIABLE"
 			if errors.Is(err, fs.ErrNotExist) {
-				hint = "the file is looked for here, where seatrial runs"
+				hint = pathHint(err)
 			}
 			return usagef(hint, "--secret: %w", err)
 		}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ func (p *plan) dockerfile(c *cli.Context) error {
 		}
 	}
 	if err := p.build.Check(); err != nil {
-		return usagef(contextHint(err), "%w", err)
+		return usagef(pathHint(err), "%w", err)
 	}
 	return nil
 }
@@ -100,6 +101,8 @@ func inputError(ctx context.Context, what string, err error) error {
 		hint = "the archive is kept in a temporary file: " + temporaryHint()
 	case errors.Is(err, exec.ErrNotFound):
 		hint = "install it, or compress with gzip or zstd"
+	case errors.As(err, new(*fs.PathError)): // the context beside a Dockerfile that comes
+		hint = pathHint(err)
 	case errors.Is(err, fs.ErrNotExist):
 		hint = "-f PATH names the Dockerfile in the archive"
 	}
@@ -116,20 +119,24 @@ func sourceError(err error, opt llb.Options) error {
 	switch {
 	case errors.Is(err, llb.ErrOutside):
 		hint = "put the file itself there; a Dockerfile elsewhere is named with -f"
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, new(*fs.PathError)): // the context: errors about the Dockerfile have lost that
+		hint = pathHint(err)
+	case !errors.Is(err, fs.ErrNotExist), filepath.IsAbs(opt.Dockerfile):
+	case opt.Dockerfile != "":
+		hint = fmt.Sprintf("-f %s is looked for from where seatrial runs, not from the context", opt.Dockerfile)
+	default:
 		hint = "the context is where seatrial looks for it; -f PATH names a Dockerfile elsewhere"
-		if opt.Dockerfile != "" {
-			hint = fmt.Sprintf("-f %s is looked for from where seatrial runs, not from the context", opt.Dockerfile)
-		}
 	}
 	return usagef(hint, "%w", err)
 }
 
-func contextHint(err error) string {
-	if errors.Is(err, fs.ErrNotExist) {
-		return "paths are looked for from where seatrial runs"
+// pathHint is for what is not there, unless it was said where it is from the root.
+func pathHint(err error) string {
+	var at *fs.PathError
+	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &at) && filepath.IsAbs(at.Path) {
+		return ""
 	}
-	return ""
+	return "paths are looked for from where seatrial runs"
 }
 
 // namedContexts takes NAME=VALUE, with NAME as a Dockerfile may write it.

@@ -72,7 +72,7 @@ func (p *plan) testFile(c *cli.Context, t testsuite.Test, from declared, opt com
 	case err != nil && from.pos.Line > 0:
 		return fileError(p.project.file.Error(from.pos, "paths are looked for from where seatrial.yaml lies", err.Error()))
 	case errors.Is(err, fs.ErrNotExist): // of which kind it would be is not known
-		return usagef("paths are looked for from where seatrial runs", "--test-file: %w", err)
+		return usagef(pathHint(err), "--test-file: %w", err)
 	case err == nil && structure.Detect(data):
 		err = p.structureFile(from.file, data)
 	default:
@@ -130,7 +130,7 @@ func (p *plan) composeFile(c *cli.Context, file string, opt compose.Options) err
 func composeError(err error) error {
 	var e *compose.Error
 	if !errors.As(err, &e) {
-		return usagef("paths are looked for from where seatrial runs", "--test-file: %w", err)
+		return usagef(pathHint(err), "--test-file: %w", err)
 	}
 	if src := composeSource(e.Finding); src != nil {
 		err = errdefs.WithSource(err, src)
