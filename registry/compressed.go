@@ -6,12 +6,12 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // OtherwiseCompressed counts the layers of what Load gave that are compressed in another
-// way than wanted (gzip, zstd or uncompressed), each once, by how they are. Those of base
-// images do not count, as far as the manifests in the store tell which those are.
+// way than wanted (gzip, zstd, estargz or uncompressed), each once, by how they are. One of
+// estargz is one of gzip, too. Those of base images do not count, as far as the manifests
+// in the store tell which those are.
 func OtherwiseCompressed(ctx context.Context, a Artifact, wanted string) map[string]int {
 	t, err := newTree(a)
 	if err != nil {
@@ -23,18 +23,28 @@ func OtherwiseCompressed(ctx context.Context, a Artifact, wanted string) map[str
 		if !ok {
 			continue
 		}
-		kind := layerCompression(l.desc.MediaType)
-		if kind != "" && kind != wanted && !l.loader.bases.have(ctx, l.desc.Digest) {
+		kind := layerCompression(l.desc)
+		enough := kind == wanted || kind == estargz && wanted == "gzip"
+		if kind != "" && !enough && !l.loader.bases.have(ctx, l.desc.Digest) {
 			out[kind]++
 		}
 	}
 	return out
 }
 
+// estargz is gzip with a table of contents, of which only an annotation tells.
+const (
+	estargz       = "estargz"
+	tocAnnotation = "containerd.io/snapshot/stargz/toc.digest"
+)
+
 // layerCompression is "" for what is no layer.
-func layerCompression(t types.MediaType) string {
+func layerCompression(desc v1.Descriptor) string {
+	if desc.Annotations[tocAnnotation] != "" {
+		return estargz
+	}
 	for suffix, kind := range map[string]string{"tar+gzip": "gzip", "tar.gzip": "gzip", "tar+zstd": "zstd", "tar.zstd": "zstd", ".tar": "uncompressed"} {
-		if strings.HasSuffix(string(t), suffix) {
+		if strings.HasSuffix(string(desc.MediaType), suffix) {
 			return kind
 		}
 	}

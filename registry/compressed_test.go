@@ -26,15 +26,20 @@ func TestOtherwiseCompressed(t *testing.T) {
 			static.NewLayer([]byte("shared"), types.DockerLayer),
 			static.NewLayer([]byte("plain"), types.OCIUncompressedLayer),
 			static.NewLayer([]byte{byte(i)}, types.OCILayerZStd)))(t)
+		images[i] = must(mutate.Append(images[i], mutate.Addendum{
+			Layer:       static.NewLayer([]byte("eager"), types.OCILayer),
+			Annotations: map[string]string{"containerd.io/snapshot/stargz/toc.digest": "sha256:0"},
+		}))(t)
 	}
 	idx := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: images[0]}, mutate.IndexAddendum{Add: images[1]})
 	a := d.load(t, d.addIndex(t, idx), registry.LoadOptions{
 		Bases: []registry.Base{{Reference: "127.0.0.1:1/base", Digest: must(base.Digest())(t)}},
 	})
 	for wanted, want := range map[string]map[string]int{
-		"zstd":         {"gzip": 1, "uncompressed": 1},
+		"zstd":         {"gzip": 1, "estargz": 1, "uncompressed": 1},
 		"gzip":         {"zstd": 2, "uncompressed": 1},
-		"uncompressed": {"zstd": 2, "gzip": 1},
+		"estargz":      {"zstd": 2, "gzip": 1, "uncompressed": 1},
+		"uncompressed": {"zstd": 2, "gzip": 1, "estargz": 1},
 	} {
 		if got := registry.OtherwiseCompressed(t.Context(), a, wanted); !maps.Equal(got, want) {
 			t.Errorf("OtherwiseCompressed(%s) = %v, want %v", wanted, got, want)

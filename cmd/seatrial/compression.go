@@ -27,9 +27,7 @@ func hintAtCompression(w io.Writer, kind string, building, compressing time.Dura
 // noteCompression looks for layers that the builder had otherwise than they are wanted:
 // it compresses only what it had not made a layer of before.
 func (o *outcome) noteCompression(ctx context.Context, artifact registry.Artifact) {
-	if wanted := o.wantedCompression(); wanted != "estargz" { // the types of whose layers are those of gzip
-		o.stayed = registry.OtherwiseCompressed(ctx, artifact, wanted)
-	}
+	o.stayed = registry.OtherwiseCompressed(ctx, artifact, o.wantedCompression())
 }
 
 func (o *outcome) wantedCompression() string { return cmp.Or(o.compression, "gzip") }

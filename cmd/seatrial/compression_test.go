@@ -54,6 +54,8 @@ func TestLayersThatStayAsTheyWere(t *testing.T) {
 		{more, nil, "gzip gzip gzip zstd", "hint: 1 layer stayed zstd, as the builder had it: --compression gzip --force-compression makes it gzip, and"},
 		{more, []string{"--compression", "zstd", "--force-compression"}, "zstd zstd zstd zstd", ""},
 		{testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN echo new >/new\n"), []string{"--compression", "zstd"}, "gzip zstd", ""},
+		{testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN echo eager >/new\n"), []string{"--compression", "estargz"}, "gzip gzip", ""},
+		{project, []string{"--compression", "estargz"}, "gzip gzip gzip", "hint: 2 layers stayed gzip, as the builder had them: --force-compression makes them estargz, and"},
 	} {
 		run := start(t, w.env(), append([]string{"run", c.project, "-t", ref, "--test", "true"}, c.args...)...)
 		run.exits(0)
