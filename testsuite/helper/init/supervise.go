@@ -70,7 +70,10 @@ func supervise(pid int, w watch) outcome {
 				end()
 			}
 		case <-limit:
-			out.timedOut, limit = true, nil
+			if limit = nil; over(pid) { // which exited tells, now or soon
+				continue
+			}
+			out.timedOut = true
 			w.ending(fmt.Sprintf("the time limit of %s is over", w.limit))
 			end()
 		case a := <-stop:
@@ -89,6 +92,13 @@ func supervise(pid int, w watch) outcome {
 			}
 		}
 	}
+}
+
+// over tells whether a child has ended, be it waited for already or not.
+func over(pid int) bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return errors.Is(err, unix.ECHILD) || err == nil && info.Signo != 0
 }
 
 // reaped is a process that has ended.
