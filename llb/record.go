@@ -276,7 +276,7 @@ func (m *statusMerge) take(id int, st *client.SolveStatus) {
 	defer m.mu.Unlock()
 	mine := &client.SolveStatus{}
 	for _, v := range st.Vertexes {
-		if v.Started != nil && v.Started.After(m.record.Vertex(v.Digest).Completed) {
+		if was := m.record.vertices[v.Digest]; was != nil && v.Started != nil && v.Started.After(was.Completed) {
 			delete(m.told, v.Digest) // it has begun anew, see add
 		}
 		if m.owns(id, v.Digest) {
