@@ -142,6 +142,9 @@ func (f *fleet) commit(ctx context.Context) error {
 	if err := f.delivery.deliver(ctx, images, whole); err != nil {
 		return err
 	}
+	for _, image := range images {
+		image.Release() // a builder that goes away now leaves no tags half moved
+	}
 	if f.plan.outputs.push {
 		defer f.out.phase("push")()
 	}

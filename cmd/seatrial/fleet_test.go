@@ -1,8 +1,12 @@
 package main
 
 import (
+	"net/http"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -91,6 +95,45 @@ func TestSeveralBuildersAndOneIsLost(t *testing.T) {
 	c.says("the builder at "+other.Addr+" was lost", "no tag moved")
 	if got := resolve(t.Fatalf, ref); got != "none" {
 		t.Errorf("the tag names %s", got)
+	}
+}
+
+// TestSeveralBuildersAndOneIsLostWhileTagging loses a builder when all that it made is in the
+// registry, and the file is written: nothing more is needed of it.
+func TestSeveralBuildersAndOneIsLostWhileTagging(t *testing.T) {
+	w, addrs := newFleetWorld(t, testenv.Root)
+	project := testenv.Dir(t, "Dockerfile", fleetDockerfile)
+	for name, output := range map[string][]string{"alone": nil, "with a file": {"-o", "type=oci,dest=" + filepath.Join(t.TempDir(), "image.tar")}} {
+		t.Run(name, func(t *testing.T) {
+			other := testenv.StartDaemon(t, testenv.DaemonOptions{Flags: []string{"--oci-worker-platform=linux/386"}})
+			var once sync.Once
+			reg := testenv.StartRegistry(t, testenv.RegistryOptions{Wrap: func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+						once.Do(func() {
+							other.Kill()
+							select {
+							case <-r.Context().Done(): // the push is broken off
+							case <-time.After(500 * time.Millisecond): // to be seen to go on needs no event
+							}
+						})
+					}
+					next.ServeHTTP(rw, r)
+				})
+			}})
+			ref := reg.Host + "/acme/fleet:"
+			args := append([]string{"run", project, "-t", ref + "1", "-t", ref + "2", "--test", "true", "--addr", other.Addr}, addrs[:2]...)
+			c := start(t, w.env(), append(args, output...)...)
+			c.exits(0)
+			for _, tag := range []string{"1", "2"} {
+				if got, want := platformsOf(t, ref+tag), "linux/386 linux/amd64 unknown/unknown unknown/unknown"; got != want {
+					t.Errorf("the index of tag %s has %s, want %s", tag, got, want)
+				}
+			}
+			if strings.Contains(c.stderr(), "building again") {
+				t.Errorf("it was built again:\n%s", c.stderr())
+			}
+		})
 	}
 }
 
