@@ -81,12 +81,7 @@ func TestExportToFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dest, syscall.MNT_DETACH) })
 	onEach(t, func(t *testing.T, c *client.Client) {
-		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\nRUN for i in $(seq 600); do head -c 100000 /dev/zero >/f$i; done\n"))
-		_, err := Solve(t.Context(), c, opt, Phases{
-			Ship: func(ctx context.Context, s *Shipment) error {
-				return s.Export(ctx, []client.ExportEntry{{Type: client.ExporterLocal, Attrs: map[string]string{}, OutputDir: filepath.Join(dest, "out")}})
-			},
-		})
+		err := exportTo(t, c, filepath.Join(dest, "out"), "FROM busybox\nRUN for i in $(seq 600); do head -c 100000 /dev/zero >/f$i; done\n")
 		if !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("Solve() = %v, want that the disk is full", err)
 		}
@@ -98,14 +93,20 @@ func TestExportToFullDisk(t *testing.T) {
 func TestExportWhereNoDirectoryCanBe(t *testing.T) {
 	file := filepath.Join(testenv.Dir(t, "file", ""), "file")
 	onEach(t, func(t *testing.T, c *client.Client) {
-		opt := options(t, testenv.Dir(t, "Dockerfile", "FROM busybox\n"))
-		_, err := Solve(t.Context(), c, opt, Phases{
-			Ship: func(ctx context.Context, s *Shipment) error {
-				return s.Export(ctx, []client.ExportEntry{{Type: client.ExporterLocal, Attrs: map[string]string{}, OutputDir: filepath.Join(file, "out")}})
-			},
-		})
+		err := exportTo(t, c, filepath.Join(file, "out"), "FROM busybox\n")
 		if !errors.Is(err, syscall.ENOTDIR) {
 			t.Errorf("Solve() = %v, want that there is a file", err)
 		}
 	})
+}
+
+// exportTo builds a Dockerfile, and has the image's files written into a directory.
+func exportTo(t *testing.T, c *client.Client, dir, dockerfile string) error {
+	t.Helper()
+	_, err := Solve(t.Context(), c, options(t, testenv.Dir(t, "Dockerfile", dockerfile)), Phases{
+		Ship: func(ctx context.Context, s *Shipment) error {
+			return s.Export(ctx, []client.ExportEntry{{Type: client.ExporterLocal, Attrs: map[string]string{}, OutputDir: dir}})
+		},
+	})
+	return err
 }

@@ -42,7 +42,11 @@ func execute(c *cli.Context, std Streams, m mode) error {
 }
 
 func (p *plan) execute(ctx context.Context, std Streams) error {
-	out := &outcome{mode: p.mode, names: p.imageNames(), nowhere: !p.outputs.asked && len(p.refs) > 0, noted: p.warned, compression: p.build.ExportAttrs[string(exptypes.OptKeyLayerCompression)], started: time.Now()}
+	out := &outcome{
+		mode: p.mode, names: p.imageNames(), noted: p.warned, started: time.Now(),
+		nowhere:     !p.outputs.asked && len(p.refs) > 0,
+		compression: p.build.ExportAttrs[string(exptypes.OptKeyLayerCompression)],
+	}
 	err := p.work(ctx, std, out)
 	if errors.Is(context.Cause(ctx), errChanged) {
 		return errors.Join(err, out.close())

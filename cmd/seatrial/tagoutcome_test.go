@@ -167,14 +167,7 @@ func TestInterruptBeforeTheTagMoves(t *testing.T) {
 				if strings.Contains(c.stderr(), "no tag moved") || c.out.Len() > 0 {
 					t.Errorf("standard output = %q; standard error:\n%s", c.out.String(), c.stderr())
 				}
-				dt, err := os.ReadFile(result)
-				if err != nil {
-					t.Fatal(err)
-				}
-				var doc resultDocument
-				if err := json.Unmarshal(dt, &doc); err != nil {
-					t.Fatal(err)
-				}
+				doc := readResult(t, result)
 				if len(doc.References) != 0 || len(doc.NotMoved) != 1 || !doc.NotMoved[0].Unsure {
 					t.Errorf("the result file has %+v and %+v", doc.References, doc.NotMoved)
 				}
@@ -291,16 +284,23 @@ func TestTagsThatWereThereBefore(t *testing.T) {
 		if want := fmt.Sprintf("%s1@%s\n%s3@%s\n", ref, digest, ref, digest); c.out.String() != want {
 			t.Errorf("standard output = %q, want all that name the image: %q", c.out.String(), want)
 		}
-		dt, err := os.ReadFile(result)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var doc resultDocument
-		if err := json.Unmarshal(dt, &doc); err != nil {
-			t.Fatal(err)
-		}
+		doc := readResult(t, result)
 		if len(doc.References) != 2 || doc.References[0].Moved || !doc.References[1].Moved || len(doc.NotMoved) != 1 {
 			t.Errorf("the result file has %+v and %+v", doc.References, doc.NotMoved)
 		}
 	})
+}
+
+// readResult reads a result file.
+func readResult(t *testing.T, path string) resultDocument {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc resultDocument
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
 }
